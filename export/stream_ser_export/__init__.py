@@ -1,0 +1,1 @@
+"""From Keras models to ONNX bundles that give the same answers."""

@@ -1,0 +1,93 @@
+"""The input devices that PortAudio offers. PortAudio is loaded when one is asked for, not before."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from types import ModuleType
+
+from stream_ser.audio.source import AudioError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input device."""
+
+    number: int
+    name: str
+    host_api: str
+    channels: int
+    sample_rate: int
+    """Its own rate, in Hz."""
+    is_default: bool
+
+
+def portaudio() -> ModuleType:
+    """The sounddevice module.
+
+    Raises:
+        AudioError: the PortAudio library is not installed.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        raise AudioError(f"{error}; install PortAudio (Debian: apt install libportaudio2), or use --input FILE") from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def input_devices() -> list[Device]:
+    """Every input device, in PortAudio's order.
+
+    Raises:
+        AudioError: the PortAudio library is not installed, or does not start.
+    """
+    sounddevice = portaudio()
+    try:
+        hosts = sounddevice.query_hostapis()
+        default = sounddevice.default.device[0]
+        return [
+            Device(
+                number=number,
+                name=str(entry["name"]),
+                host_api=str(hosts[entry["hostapi"]]["name"]),
+                channels=int(entry["max_input_channels"]),
+                sample_rate=round(entry["default_samplerate"]),
+                is_default=number == default,
+            )
+            for number, entry in enumerate(sounddevice.query_devices())
+            if entry["max_input_channels"] > 0
+        ]
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"PortAudio does not start: {error}; check the sound server") from error
+
+
+def find_device(wanted: str | None, devices: list[Device]) -> Device:
+    """The device with the number or name ``wanted``, or the default one when None.
+
+    A name may be a part of the full name, in any case, as long as one device has it.
+
+    Raises:
+        AudioError: there is no input device, none such, or several such.
+    """
+    if not devices:
+        raise AudioError("no input device; connect a microphone and look with: stream-ser devices, or use --input FILE")
+    if wanted is None:
+        return next((device for device in devices if device.is_default), devices[0])
+    if wanted.isdigit():
+        for device in devices:
+            if device.number == int(wanted):
+                return device
+        numbers = ", ".join(str(device.number) for device in devices)
+        raise AudioError(f"no input device {wanted}; the input devices are {numbers} (stream-ser devices)")
+    exact = [device for device in devices if device.name.lower() == wanted.lower()]
+    found = exact or [device for device in devices if wanted.lower() in device.name.lower()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{device.number} {device.name!r}" for device in found)
+        raise AudioError(f"several input devices match {wanted!r}: {names}; give more of the name, or the number")
+    names_of = {device.name.lower(): device.name for device in devices}
+    near = difflib.get_close_matches(wanted.lower(), names_of, n=3, cutoff=0.3) or list(names_of)[:3]
+    offered = ", ".join(repr(names_of[name]) for name in near)
+    raise AudioError(f"no input device named {wanted!r}; near it: {offered} (stream-ser devices lists all)")

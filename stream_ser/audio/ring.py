@@ -1,0 +1,91 @@
+"""A bounded way for samples from the thread that captures them to the thread that hears them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Signal:
+    """Wakes one waiting thread. Setting it never blocks, so an audio callback may."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        if self._lock.locked():
+            with contextlib.suppress(RuntimeError):  # another thread set it in between
+                self._lock.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the next ``set``, at most ``timeout`` seconds; return whether it came."""
+        return self._lock.acquire(timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread."""
+
+    samples: NDArray[np.float32]
+    lost: int
+
+
+class SampleRing:
+    """Mono samples of one stream, one writer and one reader, oldest dropped and counted when full.
+
+    Neither side waits for the other: the reader finds out afterwards what the writer overwrote.
+    """
+
+    def __init__(self, capacity: int, filled: Signal) -> None:
+        self.capacity = capacity
+        self.filled = filled
+        """Set after every write."""
+        self.drained = Signal()
+        """Set after every read."""
+        self.ended = False
+        """Whether the writer has written its last."""
+        self._data = np.zeros(capacity, np.float32)
+        self._promised = 0
+        self._written = 0
+        self._read = 0
+
+    @property
+    def room(self) -> int:
+        """Samples that can be written before any is lost."""
+        return self.capacity - (self._written - self._read)
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Add samples; of more than ``capacity`` the last are kept. Allocates nothing, waits for nothing."""
+        kept = samples[-self.capacity :]
+        # Promised first: a reader that copies while this writes sees that its copy may be torn.
+        self._promised = self._written + len(samples)
+        at = (self._promised - len(kept)) % self.capacity
+        head = min(len(kept), self.capacity - at)
+        self._data[at : at + head] = kept[:head]
+        self._data[: len(kept) - head] = kept[head:]
+        self._written = self._promised
+        self.filled.set()
+
+    def end(self) -> None:
+        """Say that no more samples will come."""
+        self.ended = True
+        self.filled.set()
+
+    def read(self, most: int) -> Chunk:
+        """Take up to ``most`` of the oldest samples; none when none are there."""
+        written = self._written
+        start = max(self._read, written - self.capacity)
+        count = min(most, written - start)
+        at = start % self.capacity
+        head = min(count, self.capacity - at)
+        samples = np.concatenate((self._data[at : at + head], self._data[: count - head]))
+        torn = min(count, max(0, self._promised - self.capacity - start))
+        lost = start + torn - self._read
+        self._read = start + count
+        self.drained.set()
+        return Chunk(samples[torn:], lost)

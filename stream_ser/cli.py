@@ -1,0 +1,205 @@
+"""The commands. Every heavy import is inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream_ser import __version__
+from stream_ser.errors import UserError
+
+app = typer.Typer(
+    name="stream-ser",
+    help="Listens to a microphone and streams the speaker's emotion, live, to anyone who connects.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="The RAVDESS data set: fetch it, look it over.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="RAVDESS folder or zip. Default: $STREAM_SER_DATA, else what `data download` fetched."),
+]
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one line and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        print(f"stream-ser: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"stream-ser {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command()
+def listen(
+    device: Annotated[str | None, typer.Option(help="Input device: number or part of its name (stream-ser devices).")] = None,
+    input: Annotated[str | None, typer.Option(help="Sound file to hear instead of a device, or: demo.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to serve on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one. [default: 8765]")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Folder with lstm.onnx and mlp.onnx. [default: the bundled models]")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="What runs the models: auto, cuda or cpu. [default: auto]")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds between two answers. [default: 0.1]")] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds of speech an answer looks back on. [default: 3.0]")] = None,
+    realtime: Annotated[bool | None, typer.Option("--realtime/--fast", help="Pace of a sound file.")] = None,
+) -> None:
+    """Hear a microphone or a sound file and stream its emotions to WebSocket clients."""
+    import asyncio
+
+    from rich.console import Console
+
+    from stream_ser.console import LabelView
+    from stream_ser.daemon import Daemon
+    from stream_ser.settings import load_settings
+
+    settings = load_settings({name: value for name, value in locals().items() if name in LISTEN_SETTINGS})
+    console = Console()
+
+    def started(address: str, daemon: Daemon) -> None:
+        for line in (
+            f"Listening to {daemon.source.name} at {daemon.source.sample_rate} Hz.",
+            f"Models run on {daemon.classifier.provider} ({daemon.classifier.reason}).",
+            f"Connect to {address}, for example: stream-ser watch {address}",
+        ):
+            console.print(line, soft_wrap=True, highlight=False)
+        if settings.input is None:
+            console.print("Speak; Ctrl-C ends.")
+
+    with LabelView(console) as view:
+        asyncio.run(Daemon(settings, started, view.show).run())
+    if settings.input is not None:
+        console.print("That was a recording. To hear the microphone: stream-ser listen")
+
+
+LISTEN_SETTINGS = ("device", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
+
+
+@app.command()
+def devices() -> None:
+    """List the input devices."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from stream_ser.audio.devices import find_device, input_devices
+
+    found = input_devices()
+    find_device(None, found)
+    table = Table("", "Name", "Host", "Channels", "Rate", box=None)
+    for device in found:
+        number = f"{device.number}{'*' if device.is_default else ''}"
+        table.add_row(number, device.name, device.host_api, str(device.channels), f"{device.sample_rate} Hz")
+    Console().print(table)
+
+
+@app.command()
+def watch(url: Annotated[str, typer.Argument(help="Address of a running stream-ser.")] = "ws://127.0.0.1:8765/") -> None:
+    """Show the live labels of a running stream-ser."""
+    from rich.console import Console
+
+    from stream_ser.console import LabelView
+    from stream_ser.protocol import Hello
+    from stream_ser.watch import messages
+
+    console = Console()
+    with LabelView(console) as view:
+        try:
+            for message in messages(url):
+                if isinstance(message, Hello):
+                    console.print(f"Watching {message.source} at {url}; Ctrl-C ends.", soft_wrap=True, highlight=False)
+                view.show(message)
+        except KeyboardInterrupt:
+            return
+    console.print("The other side has ended.")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the bundles and the report.")],
+    data: Data = None,
+    recipe: Annotated[str, typer.Option(help="ours, or original: the recipe this project set out from.")] = "ours",
+    seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A smoke run of a minute: everything happens, little is learnt.")
+    ] = False,
+) -> None:
+    """Train both models on RAVDESS, measure them, and export them to ONNX."""
+    with _training():
+        from rich.console import Console
+        from stream_ser_train import commands
+
+        commands.train_command(data, out, recipe, seed, quick, Console())
+
+
+@app.command()
+def evaluate(
+    protocol: Annotated[str, typer.Option(help="speaker-independent, or random (leaky).")] = "speaker-independent",
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("docs/results"),
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train with.")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time. [default: one a core]")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A smoke run: everything happens, little is learnt.")] = False,
+) -> None:
+    """Retrain per split and write down how often the label was right on clips never heard."""
+    with _training():
+        from rich.console import Console
+        from stream_ser_train import commands
+
+        commands.evaluate_command(protocol, data, out, seeds, jobs, quick, Console())
+
+
+@data_app.command("download")
+def data_download() -> None:
+    """Fetch the published zip (208 MB) into the cache folder; a broken-off download goes on."""
+    with _training():
+        from rich.console import Console
+        from stream_ser_train.download import download
+
+        Console().print(f"The data set is at {download(Console())}.", soft_wrap=True, highlight=False)
+
+
+@data_app.command("check")
+def data_check(place: Annotated[Path, typer.Argument(metavar="DIR", help="RAVDESS folder or zip.")]) -> None:
+    """Report what is missing, doubled or unreadable in a copy of the data set."""
+    with _training():
+        from rich.console import Console
+        from stream_ser_train import commands
+
+        commands.check_command(place, Console())
+
+
+@contextmanager
+def _training() -> Iterator[None]:
+    """Turn the absence of the training packages into one line."""
+    lacking = [module for module in ("stream_ser_train", "tensorflow", "tf2onnx", "sklearn") if find_spec(module) is None]
+    if lacking:
+        raise UserError(f"training needs {', '.join(lacking)}; install with: pip install 'stream-ser[train]'")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    yield
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Wires source -> engine -> server, from start to a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stream_ser import __version__, protocol
+from stream_ser.audio.devices import find_device, input_devices
+from stream_ser.audio.file import DEMO, FileSource
+from stream_ser.audio.microphone import Microphone
+from stream_ser.audio.source import AudioError, Source
+from stream_ser.engine import Engine, Stream, Worker
+from stream_ser.events import NO_SPEECH, Emotion, Event, SpeechEnd
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import Classifier, load_classifier
+from stream_ser.notify import notify
+from stream_ser.recognizer import Recognizer
+from stream_ser.server import Server
+from stream_ser.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[protocol.ServerMessage], None]
+"""Shows a message to whoever sits at the terminal."""
+
+
+def open_source(settings: Settings) -> Source:
+    """The source that the settings name, not yet started.
+
+    Raises:
+        AudioError: there is no such device or file.
+    """
+    if settings.input is not None:
+        return FileSource(DEMO if settings.input == "demo" else Path(settings.input), realtime=settings.realtime)
+    return Microphone(find_device(settings.device, input_devices()))
+
+
+class Daemon:
+    """One source, its engine and its server, in one process.
+
+    Args:
+        started: called with the address once clients can connect.
+        show: called with every published message.
+
+    Raises:
+        UserError: the models, the source or the address cannot be used.
+    """
+
+    def __init__(self, settings: Settings, started: Callable[[str, Daemon], None], show: Show) -> None:
+        self._settings = settings
+        self._started, self._show = started, show
+        self.source = open_source(settings)
+        features = MfccSettings()
+        self.classifier: Classifier = load_classifier(settings.models, features, settings.provider, settings.window)
+        self._engine = Engine(self.classifier)
+        recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels)
+        self._stream: Stream = self._engine.add(self.source.sample_rate, recognizer, self._deliver, self._end)
+        self._server = Server(self._greet)
+        self._label = NO_SPEECH
+        self._state = "listening"
+        self._started_at = time.time()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Listen and serve until the source ends or the process is told to stop.
+
+        Raises:
+            UserError: the source or the address cannot be opened, or the source broke off.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._finish, "stopping")
+        address = await self._server.start(self._settings.host, self._settings.port)
+        worker = Worker(self._engine, self._fail)
+        worker.start()
+        try:
+            self._started_at = time.time()
+            self.source.start(self._stream.ring)
+            self._started(address, self)
+            notify(f"READY=1\nSTATUS=listening to {self.source.name} at {address} on {self.classifier.provider}")
+            await self._done.wait()
+        finally:
+            notify("STOPPING=1")
+            # Off the loop: stopping waits for threads, and clients still have their last messages to come.
+            await asyncio.to_thread(self.source.stop)
+            await asyncio.to_thread(worker.stop)
+            self._publish(self._status())
+            await self._server.stop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.remove_signal_handler(number)
+        if self._failure is not None:
+            raise self._failure
+
+    def _greet(self) -> list[protocol.ServerMessage]:
+        hello = protocol.Hello(
+            protocol=protocol.VERSION,
+            version=__version__,
+            source=self.source.name,
+            sample_rate=self.source.sample_rate,
+            started_at=self._started_at,
+            time=self._stream.recognizer.time,
+            labels=self.classifier.labels,
+            hop=self._settings.hop,
+            window=self._settings.window,
+            models=self.classifier.versions,
+            provider=self.classifier.provider,
+            provider_reason=self.classifier.reason,
+        )
+        return [hello, self._status()]
+
+    def _status(self) -> protocol.Status:
+        return protocol.Status(state=self._state, time=self._stream.recognizer.time, label=self._label)
+
+    def _publish(self, message: protocol.ServerMessage) -> None:
+        self._server.publish(message)
+        self._show(message)
+
+    def _finish(self, state: str) -> None:
+        self._state = state
+        self._done.set()
+
+    # The worker's thread calls these three; the loop's thread does the rest.
+
+    def _deliver(self, events: list[Event]) -> None:
+        self._on_loop(self._publish_events, events)
+
+    def _end(self) -> None:
+        failure = getattr(self.source, "failure", None)
+        if failure is not None:
+            self._failure = AudioError(f"{self.source.name} broke off: {failure}")
+        self._on_loop(self._finish, "ended")
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._on_loop(self._finish, "stopping")
+
+    def _on_loop(self, call: Callable[..., None], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _publish_events(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Emotion):
+                self._label = event.label
+            elif isinstance(event, SpeechEnd):
+                self._label = NO_SPEECH
+            self._publish(protocol.of_event(event))

@@ -1,0 +1,136 @@
+"""Many streams, one inference call per model per hop, and the one thread that does it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from stream_ser.audio.resample import Resampler
+from stream_ser.audio.ring import SampleRing, Signal
+from stream_ser.events import Event
+from stream_ser.models.classifier import Classifier
+from stream_ser.recognizer import Recognizer, Window
+
+Deliver = Callable[[list[Event]], None]
+"""Takes events of one stream, on the worker's thread, and returns at once."""
+
+RING_SECONDS = 10.0
+"""Audio that may wait for a worker that fell behind."""
+
+
+class Stream:
+    """One source's way to its events: ring -> resampler -> recogniser."""
+
+    def __init__(
+        self,
+        sample_rate: int,
+        recognizer: Recognizer,
+        filled: Signal,
+        deliver: Deliver,
+        on_end: Callable[[], None],
+    ) -> None:
+        self.ring = SampleRing(round(RING_SECONDS * sample_rate), filled)
+        self.recognizer = recognizer
+        self.deliver = deliver
+        self.on_end = on_end
+        self.ended = False
+        """Whether all of an ended source was heard."""
+        self._rate = sample_rate
+        self._resampler = Resampler(sample_rate, recognizer.sample_rate)
+        self._ready = np.empty(0, np.float32)
+        self._block = max(1, sample_rate // 50)
+        self._closing = False
+
+    def pull(self) -> Window | None:
+        """Hear what the ring holds, until a window wants an answer or nothing is left."""
+        while True:
+            if len(self._ready):
+                taken, window = self.recognizer.advance(self._ready)
+                self._ready = self._ready[taken:]
+                if window is not None:
+                    return window
+                continue
+            ended = self.ring.ended  # before reading: what was written before the end is then seen
+            chunk = self.ring.read(self._block)
+            if chunk.lost:
+                self._resampler.reset()
+                self._ready = self._resampler.push(chunk.samples)
+                lost = round(chunk.lost * self.recognizer.sample_rate / self._rate)
+                window = self.recognizer.skip(lost, "overflow")
+                if window is not None:
+                    return window
+            elif len(chunk.samples):
+                self._ready = self._resampler.push(chunk.samples)
+            elif not ended:
+                return None
+            elif not self._closing:
+                self._closing = True
+                self._ready = self._resampler.push(chunk.samples, last=True)
+            else:
+                window = None if self.ended else self.recognizer.finish()
+                self.ended = True
+                return window
+
+
+class Engine:
+    """The streams of one process over one classifier. ``step`` is called by one thread."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self.filled = Signal()
+        """Set when any stream has new audio."""
+        self._streams: list[Stream] = []
+
+    def add(self, sample_rate: int, recognizer: Recognizer, deliver: Deliver, on_end: Callable[[], None]) -> Stream:
+        """Open a stream; its ring takes mono samples at ``sample_rate``.
+
+        ``on_end`` is called on the worker's thread after the last event of a source that ended.
+        """
+        stream = Stream(sample_rate, recognizer, self.filled, deliver, on_end)
+        self._streams = [*self._streams, stream]
+        return stream
+
+    def step(self) -> bool:
+        """Take every stream to its next window, answer all windows at once, deliver; return whether any was asked."""
+        streams = self._streams
+        asked = [(stream, window) for stream in streams if (window := stream.pull()) is not None]
+        answers = self.classifier.classify([window.mfcc for _, window in asked])
+        for (stream, _), answer in zip(asked, answers, strict=True):
+            stream.recognizer.answer(answer)
+        for stream in streams:
+            events = stream.recognizer.drain()
+            if events:
+                stream.deliver(events)
+            if stream.ended:
+                self._streams = [other for other in self._streams if other is not stream]
+                stream.on_end()
+        return bool(asked)
+
+
+class Worker:
+    """The thread that steps an engine whenever audio comes."""
+
+    def __init__(self, engine: Engine, failed: Callable[[BaseException], None]) -> None:
+        self._engine = engine
+        self._failed = failed
+        self._stop = False
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the step in progress and end the thread."""
+        self._stop = True
+        self._engine.filled.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._stop:
+                if not self._engine.step():
+                    self._engine.filled.wait(1.0)
+        except BaseException as error:  # the thread must not die unseen
+            self._failed(error)

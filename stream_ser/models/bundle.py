@@ -1,0 +1,131 @@
+"""A bundle: one ONNX file that says what it needs and what it is, in its own metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from stream_ser.errors import UserError
+from stream_ser.features import MfccSettings
+
+MODELS = ("lstm", "mlp")
+"""The models of a bundle folder, each ``NAME.onnx``."""
+
+BUNDLED = Path(__file__).parent / "bundled"
+"""The models that ship with the package."""
+
+FORMAT = "1"
+_PREFIX = "stream_ser."
+
+
+class BundleError(UserError):
+    """A bundle that cannot be used; the message names the file, what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a bundle says about itself."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    features: MfccSettings
+    training: Mapping[str, Any]
+    """Data set, clips, recipe, seed."""
+    metrics: Mapping[str, Any]
+    """Held-out results of the recipe; never of this very model on what it was trained on."""
+    licence: str
+
+    def encode(self) -> dict[str, str]:
+        """As ONNX metadata properties."""
+        return {
+            _PREFIX + "format": FORMAT,
+            _PREFIX + "name": self.name,
+            _PREFIX + "version": self.version,
+            _PREFIX + "labels": json.dumps(self.labels),
+            _PREFIX + "features": json.dumps(asdict(self.features)),
+            _PREFIX + "features_hash": self.features.fingerprint(),
+            _PREFIX + "training": json.dumps(dict(self.training)),
+            _PREFIX + "metrics": json.dumps(dict(self.metrics)),
+            _PREFIX + "licence": self.licence,
+        }
+
+
+def decode_metadata(properties: Mapping[str, str], file: Path) -> Metadata:
+    """Read what :meth:`Metadata.encode` wrote.
+
+    Raises:
+        BundleError: a property is missing, malformed, or of another format.
+    """
+    if properties.get(_PREFIX + "format") != FORMAT:
+        raise BundleError(f"{file} is not a stream-ser bundle of format {FORMAT}; train one with: stream-ser train")
+    try:
+        return Metadata(
+            name=properties[_PREFIX + "name"],
+            version=properties[_PREFIX + "version"],
+            labels=tuple(json.loads(properties[_PREFIX + "labels"])),
+            features=MfccSettings(**json.loads(properties[_PREFIX + "features"])),
+            training=json.loads(properties[_PREFIX + "training"]),
+            metrics=json.loads(properties[_PREFIX + "metrics"]),
+            licence=properties[_PREFIX + "licence"],
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"{file} has broken metadata ({error}); train it again with: stream-ser train") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified model, ready to run."""
+
+    metadata: Metadata
+    session: ort.InferenceSession
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that runs, as the session itself reports it."""
+        return str(self.session.get_providers()[0])
+
+
+def load_bundle(file: Path, features: MfccSettings, providers: list[str]) -> Bundle:
+    """Open and verify one ONNX file.
+
+    Raises:
+        BundleError: the file is missing, damaged, no bundle, or was trained on other features than ``features``.
+    """
+    if not file.is_file():
+        raise BundleError(f"no model at {file}; --models needs a folder with {', '.join(f'{m}.onnx' for m in MODELS)}")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(str(file), options, providers=providers)
+    except Exception as error:  # onnxruntime raises a different class for each way of being damaged
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"{file} cannot be loaded: {reason}; copy it again or train it again") from error
+    metadata = decode_metadata(session.get_modelmeta().custom_metadata_map, file)
+    if metadata.features.fingerprint() != features.fingerprint():
+        raise BundleError(
+            f"{file} was trained on other features ({metadata.features.fingerprint()}) than this version computes"
+            f" ({features.fingerprint()}); train it again with this version"
+        )
+    _verify_shape(session, metadata, file)
+    return Bundle(metadata, session)
+
+
+def _verify_shape(session: ort.InferenceSession, metadata: Metadata, file: Path) -> None:
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    if set(inputs) != {"mfcc", "length"} or "probabilities" not in outputs:
+        raise BundleError(
+            f"{file} has inputs {sorted(inputs)} and outputs {sorted(outputs)}; it needs mfcc, length and probabilities"
+        )
+    emotions = outputs["probabilities"].shape[-1]
+    if emotions != len(metadata.labels):
+        raise BundleError(f"{file} answers {emotions} probabilities for {len(metadata.labels)} labels; train it again")

@@ -1,0 +1,286 @@
+"""THE CORE: samples of one stream go in, events come out. No thread, clock, file or socket.
+
+Work is done in hops at fixed places of the stream, so that the events do not depend on how the samples were cut. A
+recogniser never runs a model: it asks for the answer to a :class:`Window`, so that whoever owns many streams can
+answer all their windows in one call.
+
+    while samples:
+        taken, window = recognizer.advance(samples)
+        if window is not None:
+            recognizer.answer(classify(window.mfcc))
+        events = recognizer.drain()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_ser.decision import Decision, DecisionSettings, Probabilities, fuse
+from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
+from stream_ser.features import FrameHistory, MfccSettings, StreamingMfcc
+from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
+
+LEAD = 0.1
+"""Seconds before the detected start, and after the detected end, that belong to the utterance's window."""
+
+SHORTEST = 0.25
+"""Seconds of speech below which no answer is given."""
+
+PAUSE = 0.2
+"""Seconds without speech after which no interim answer is given."""
+
+LONGEST_HOP = 0.5
+"""Seconds; a longer hop could hold the ends of two utterances."""
+
+
+class SpeechDetector(Protocol):
+    """What a recogniser needs of a voice activity detector; :class:`stream_ser.vad.VoiceActivity` is the real one."""
+
+    def push(self, samples: NDArray[np.float32]) -> list[float]: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Frames that await an answer.
+
+    ``mfcc`` is a view ``float32[frames, coefficients]``, valid until ``answer``; its first row is the frame
+    ``first_frame`` of the stream since it began or last skipped. ``start`` and ``end`` are in seconds of stream time.
+    """
+
+    mfcc: NDArray[np.float32]
+    first_frame: int
+    start: float
+    end: float
+    is_final: bool
+
+
+class Recognizer:
+    """The state of one stream: detector, features, window, decision; and the events not yet drained.
+
+    Args:
+        features: what a frame is; fixes the sample rate of ``advance``.
+        hop: seconds between two answers, (0, 0.5].
+        window: seconds of frames that a model sees at most, at least ``SHORTEST``.
+        labels: what the probabilities stand for, in order.
+        decision: how labels are smoothed.
+        detector: voice activity detector of this stream.
+
+    Raises:
+        ValueError: ``hop`` or ``window`` is out of range.
+    """
+
+    def __init__(
+        self,
+        features: MfccSettings,
+        hop: float = 0.1,
+        window: float = 3.0,
+        labels: tuple[str, ...] = EMOTIONS,
+        decision: DecisionSettings | None = None,
+        detector: SpeechDetector | None = None,
+    ) -> None:
+        if not 0.0 < hop <= LONGEST_HOP:
+            raise ValueError(f"hop is {hop} s; it must be above 0 and at most {LONGEST_HOP}")
+        if window < SHORTEST:
+            raise ValueError(f"window is {window} s; it must be at least {SHORTEST}")
+        self.sample_rate = features.sample_rate
+        self._step = features.frame_step
+        self._lead = round(LEAD * self.sample_rate)
+        self._hop_length = round(hop * self.sample_rate)
+        self._window_frames = round(window * features.frames_per_second)
+        self._mfcc = StreamingMfcc(features)
+        self._detector = VoiceActivity() if detector is None else detector
+        self._gate = SpeechGate()
+        self._labels = labels
+        self._decision = Decision(labels, hop, decision or DecisionSettings())
+        # A final window ends before the silence that revealed it; keep the frames of that silence and one hop as well.
+        trailing = round((1.0 + LONGEST_HOP) * features.frames_per_second)
+        self._history = FrameHistory(self._window_frames + trailing, features.coefficients)
+        self._hop = np.zeros(self._hop_length, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to the state of a new stream."""
+        self._pending: Window | None = None
+        self._events: list[Event] = []
+        self._after: list[Event] = []
+        self._begin_at(0)
+        self.repaired = 0
+        """Samples that were not finite numbers, since the start of the stream."""
+
+    def _begin_at(self, origin: int) -> None:
+        """Start afresh with ``origin`` samples of stream time behind."""
+        self._mfcc.reset()
+        self._detector.reset()
+        self._gate.reset()
+        self._decision.reset()
+        self._history.clear()
+        self._origin = origin
+        self._filled = 0
+        self._heard = 0
+        self._previous_end = 0
+        self._skipped: int | None = None
+
+    @property
+    def time(self) -> float:
+        """Seconds of the stream taken so far."""
+        return self._seconds(self._heard + self._filled + (self._skipped or 0))
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is in progress."""
+        return self._gate.utterance is not None
+
+    def advance(self, samples: NDArray[np.float32]) -> tuple[int, Window | None]:
+        """Take samples up to the end of the hop; return how many, and the window to answer if the hop asks for one.
+
+        Args:
+            samples: mono, in [-1, 1], at ``sample_rate``. NaN and infinity become 0 and are counted in ``repaired``.
+
+        Raises:
+            RuntimeError: the last window was not answered.
+        """
+        self._refuse_pending()
+        if self._skipped is not None:
+            self._begin_at(self._origin + self._heard + self._skipped)
+        taken = min(len(samples), self._hop_length - self._filled)
+        self._hop[self._filled : self._filled + taken] = samples[:taken]
+        self._filled += taken
+        if self._filled < self._hop_length:
+            return taken, None
+        ended = self._listen()
+        if ended is not None:
+            self._end_utterance(ended)
+        else:
+            self._ask_interim()
+        return taken, self._pending
+
+    def finish(self) -> Window | None:
+        """End the stream, or a part of it: close the utterance in progress and return its window, if it has one.
+
+        Raises:
+            RuntimeError: the last window was not answered.
+        """
+        self._refuse_pending()
+        ended = self._listen() or self._gate.close()
+        if ended is not None:
+            self._end_utterance(ended)
+        return self._pending
+
+    def skip(self, samples: int, reason: str) -> Window | None:
+        """Note that the next ``samples`` of the stream are lost, for ``reason``; what was in progress ends before them.
+
+        Raises:
+            RuntimeError: the last window was not answered.
+        """
+        window = self.finish()
+        gap = Gap(self.time, samples / self.sample_rate, reason)
+        (self._events if window is None else self._after).append(gap)
+        self._skipped = (self._skipped or 0) + samples
+        return window
+
+    def answer(self, models: Mapping[str, Probabilities]) -> None:
+        """Give each model's probabilities for the window that ``advance`` or ``finish`` returned.
+
+        Raises:
+            RuntimeError: no window awaits an answer.
+        """
+        if self._pending is None:
+            raise RuntimeError("no window awaits an answer")
+        window, self._pending = self._pending, None
+        decide = self._decision.final if window.is_final else self._decision.interim
+        label, fused = decide(fuse(models))
+        self._events.append(
+            Emotion(
+                window.start,
+                window.end,
+                label,
+                self._by_label(fused),
+                {name: self._by_label(probabilities) for name, probabilities in models.items()},
+                window.is_final,
+            )
+        )
+        self._events += self._after
+        self._after = []
+
+    def drain(self) -> list[Event]:
+        """The events since the last drain, in stream order."""
+        events, self._events = self._events, []
+        return events
+
+    def _refuse_pending(self) -> None:
+        if self._pending is not None:
+            raise RuntimeError("the last window awaits its answer")
+
+    def _listen(self) -> Utterance | None:
+        """Hear what the hop holds; return the utterance that ended in it. One that begins is told as an event."""
+        samples = self._hop[: self._filled]
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self.repaired += int(len(samples) - finite.sum())
+            samples[~finite] = 0.0
+        self._heard += self._filled
+        self._filled = 0
+        self._history.append(self._mfcc.push(samples))
+        ended: Utterance | None = None
+        for probability in self._detector.push(samples):
+            change = self._gate.update(probability)
+            if change is None:
+                continue
+            if change.end is None:
+                (self._events if ended is None else self._after).append(SpeechStart(self._seconds(change.start)))
+            else:
+                ended = change
+        return ended
+
+    def _ask_interim(self) -> None:
+        utterance = self._gate.utterance
+        if utterance is None:
+            return
+        spoken = self._gate.speech_end - utterance.start
+        silent = self._gate.chunks * CHUNK - self._gate.speech_end
+        if spoken >= SHORTEST * self.sample_rate and silent < PAUSE * self.sample_rate:
+            heard = self._history.end
+            self._pending = self._window(utterance.start, heard, heard * self._step, is_final=False)
+
+    def _end_utterance(self, ended: Utterance) -> None:
+        assert ended.end is not None
+        end = SpeechEnd(self._seconds(ended.start), self._seconds(ended.end))
+        if ended.end - ended.start >= SHORTEST * self.sample_rate:
+            last_frame = min(self._history.end, self._frame(ended.end + self._lead))
+            self._pending = self._window(ended.start, last_frame, ended.end, is_final=True)
+            self._after.insert(0, end)
+        else:
+            self._events.append(end)
+            self._events += self._after
+            self._after = []
+        self._decision.reset()
+        self._previous_end = ended.end
+
+    def _window(self, start: int, last_frame: int, end: int, *, is_final: bool) -> Window:
+        """The frames up to ``last_frame`` of the utterance from sample ``start`` to ``end``, as many as a model sees."""
+        lead = max(self._previous_end, start - self._lead)
+        first_frame = max(self._frame(lead), last_frame - self._window_frames, self._history.start)
+        begin = max(start, first_frame * self._step)
+        return Window(
+            self._history.view(first_frame, last_frame),
+            first_frame,
+            self._seconds(begin),
+            self._seconds(end),
+            is_final,
+        )
+
+    def _frame(self, sample: int) -> int:
+        return sample // self._step
+
+    def _seconds(self, sample: int) -> float:
+        return (self._origin + sample) / self.sample_rate
+
+    def _by_label(self, probabilities: Probabilities) -> dict[str, float]:
+        return dict(zip(self._labels, probabilities.tolist(), strict=True))

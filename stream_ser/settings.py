@@ -1,0 +1,69 @@
+"""Everything that can be set about listening: one frozen object, defaults < TOML file < STREAM_SER_* < flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from stream_ser.errors import UserError
+from stream_ser.models.provider import ProviderChoice
+
+CONFIG = user_config_path("stream-ser") / "config.toml"
+"""The settings file, read if it exists."""
+
+
+class SettingsError(UserError):
+    """A setting with a name or value that is not allowed."""
+
+
+class Settings(BaseSettings):
+    """What ``stream-ser listen`` runs with."""
+
+    model_config = SettingsConfigDict(env_prefix="STREAM_SER_", toml_file=CONFIG, frozen=True, extra="forbid")
+
+    device: str | None = Field(None, description="Input device, by number or part of its name; none: the default.")
+    input: str | None = Field(None, description="Sound file instead of a device, or demo.")
+    realtime: bool = Field(True, description="Play a sound file at the pace of a microphone.")
+    host: str = Field("127.0.0.1", description="Address to serve on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
+    models: Path | None = Field(None, description="Folder with lstm.onnx and mlp.onnx; none: the bundled models.")
+    provider: ProviderChoice = Field(ProviderChoice.AUTO, description="What runs the models.")
+    hop: float = Field(0.1, ge=0.01, le=0.5, description="Seconds between two answers.")
+    window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that an answer looks back on at most.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(flags: dict[str, Any]) -> Settings:
+    """The settings in effect; a flag that is None was not given.
+
+    Raises:
+        SettingsError: a name or value is not allowed.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        value = first.get("input")
+        raise SettingsError(f"setting {name} is {value!r}: {first['msg']}; see: stream-ser listen --help") from error
+    except ValueError as error:  # the TOML file does not parse
+        raise SettingsError(f"{CONFIG} is not valid TOML: {error}") from error

@@ -1,0 +1,1 @@
+"""Offline training: a corpus of clips goes in, evaluated models and ONNX bundles come out."""

@@ -1,0 +1,174 @@
+"""Utterances as the live recogniser hears them, computed once per clip and copy, and cached.
+
+A clip goes through the very recogniser that listens to microphones: its voice activity detector finds the utterances,
+its extractor computes the frames. Altered copies replay the detector's findings on the clean clip at their own speed, which
+saves the network and leaves the rest of the path as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_ser.decision import Probabilities
+from stream_ser.events import EMOTIONS
+from stream_ser.features import MfccSettings
+from stream_ser.recognizer import Recognizer, Window
+from stream_ser.vad import CHUNK, VoiceActivity
+from stream_ser_train.augmentation import RECIPE, augment
+from stream_ser_train.corpus import Clip
+from stream_ser_train.progress import Step
+
+Frames = NDArray[np.float32]
+"""``float32[frames, coefficients]``"""
+
+_NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The utterances of one clip: of the clip as it is, and of its altered copies."""
+
+    clip: Clip
+    copies: tuple[tuple[Frames, ...], ...]
+    """Utterances by copy; copy 0 is the clip as it is."""
+    coefficients: int
+
+
+class _Recording:
+    """A detector that remembers what it said."""
+
+    def __init__(self) -> None:
+        self._detector = VoiceActivity()
+        self.probabilities: list[float] = []
+
+    def push(self, samples: NDArray[np.float32]) -> list[float]:
+        said = self._detector.push(samples)
+        self.probabilities += said
+        return said
+
+    def reset(self) -> None:
+        self._detector.reset()
+        self.probabilities.clear()
+
+
+class _Replay:
+    """Says what a detector said of the same speech before it was sped up by ``speed``."""
+
+    def __init__(self, probabilities: Sequence[float], speed: float) -> None:
+        self._probabilities, self._speed = probabilities, speed
+        self._samples = 0
+
+    def push(self, samples: NDArray[np.float32]) -> list[float]:
+        before, self._samples = self._samples // CHUNK, self._samples + len(samples)
+        last = len(self._probabilities) - 1
+        return [self._probabilities[min(last, round(i * self._speed))] for i in range(before, self._samples // CHUNK)]
+
+    def reset(self) -> None:
+        self._samples = 0
+
+
+def windows(recognizer: Recognizer, samples: NDArray[np.float32]) -> list[Window]:
+    """Every window that the recogniser asks about in a whole signal, each with its own copy of the frames."""
+    asked: list[Window] = []
+
+    def keep(window: Window | None) -> None:
+        if window is not None:
+            asked.append(Window(window.mfcc.copy(), window.first_frame, window.start, window.end, window.is_final))
+            recognizer.answer({"none": _NO_OPINION})
+
+    while len(samples):
+        taken, window = recognizer.advance(samples)
+        keep(window)
+        samples = samples[taken:]
+    keep(recognizer.finish())
+    recognizer.drain()
+    return asked
+
+
+def utterances(asked: Sequence[Window]) -> tuple[Frames, ...]:
+    """The frames of each utterance whose windows these are, however many windows it takes to cover it."""
+    whole: list[Frames] = []
+    parts: list[Frames] = []
+    first = end = 0
+    for window in asked:
+        if not parts:
+            first = end = window.first_frame
+        new = window.mfcc[end - window.first_frame :]
+        parts.append(new)
+        end += len(new)
+        if window.is_final:
+            last = window.first_frame + len(window.mfcc)
+            whole.append(np.concatenate(parts)[: last - first])
+            parts = []
+    return tuple(whole)
+
+
+def hear(clips: Sequence[Clip], copies: int, features: MfccSettings, cache: Path, progress: Step) -> list[Heard]:
+    """The utterances of every clip and of ``copies`` altered copies of each, from the cache or computed now.
+
+    Raises:
+        CorpusError: a clip is unreadable.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(f"{features.fingerprint()} {RECIPE} {copies}".encode()).hexdigest()[:12]
+    files = [cache / f"{key}-{clip.name.removesuffix('.wav')}.npz" for clip in clips]
+    new = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
+    if new:
+        cached = len(clips) - len(new)
+        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=leave_interrupts_to_parent) as pool:
+            for done, _ in enumerate(pool.map(_listen_to_clip, new, chunksize=4), start=cached + 1):
+                progress(done, len(clips))
+    return [_load(clip, copies, features, file) for clip, file in zip(clips, files, strict=True)]
+
+
+def leave_interrupts_to_parent() -> None:
+    """For worker processes: Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _listen_to_clip(task: tuple[Clip, int, MfccSettings, Path]) -> None:
+    clip, copies, features, file = task
+    _save(file, _listen(clip, copies, features))
+
+
+def _load(clip: Clip, copies: int, features: MfccSettings, file: Path) -> Heard:
+    with np.load(file) as saved:
+        flat, lengths, owners = saved["frames"], saved["lengths"], saved["owners"]
+    parts = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
+    by_copy = tuple(
+        tuple(part for part, owner in zip(parts, owners, strict=True) if owner == copy) for copy in range(copies + 1)
+    )
+    return Heard(clip, by_copy, features.coefficients)
+
+
+def _listen(clip: Clip, copies: int, features: MfccSettings) -> list[tuple[Frames, ...]]:
+    samples = clip.read(features.sample_rate)
+    detector = _Recording()
+    found = [utterances(windows(Recognizer(features, detector=detector), samples))]
+    for copy in range(1, copies + 1):
+        altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}")
+        replay = _Replay(detector.probabilities, speed)
+        found.append(utterances(windows(Recognizer(features, detector=replay), altered)))
+    return found
+
+
+def _save(file: Path, found: list[tuple[Frames, ...]]) -> None:
+    parts = [part for copy in found for part in copy]
+    coefficients = parts[0].shape[1] if parts else 0
+    partial = file.with_suffix(".part.npz")
+    np.savez(
+        partial,
+        frames=np.concatenate(parts) if parts else np.empty((0, coefficients), np.float32),
+        lengths=np.array([len(part) for part in parts], np.int64),
+        owners=np.array([owner for owner, copy in enumerate(found) for _ in copy], np.int64),
+    )
+    partial.replace(file)

@@ -1,0 +1,182 @@
+"""Fitting a network: AdamW on a warm-up and cosine schedule, label smoothing, checkpoints that a run can go on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from stream_ser.events import EMOTIONS
+from stream_ser_train.batches import TrainingSet, measure, pad
+from stream_ser_train.examples import Frames, Heard
+from stream_ser_train.networks import NETWORKS
+from stream_ser_train.progress import Step, silent
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How long and how fast a network learns."""
+
+    epochs: int
+    batch: int = 64
+    peak_rate: float = 2e-3
+    warm_up: float = 0.1
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.1
+    checkpoint_every: int = 10
+
+
+@dataclass(slots=True)
+class History:
+    """Loss per epoch, and accuracy on the clips that were held out, where some were."""
+
+    loss: list[float] = field(default_factory=list)
+    held_out: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, accuracy)"""
+
+
+class InterruptedFitError(Exception):
+    """The user stopped the fit. ``checkpoint`` is where it will go on."""
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        super().__init__(checkpoint)
+        self.checkpoint = checkpoint
+
+
+def probabilities(model: keras.Model, windows: Sequence[Frames], size: int = 128) -> NDArray[np.float32]:
+    """What the model says of each window, ``float32[windows, emotion]``."""
+    answers = []
+    for start in range(0, len(windows), size):
+        cuts = windows[start : start + size]
+        batch = pad(cuts, [0] * len(cuts))
+        answers.append(keras.ops.softmax(model([batch.mfcc, batch.length], training=False)))
+    joined: NDArray[np.float32] = np.concatenate([np.asarray(answer) for answer in answers])
+    return joined
+
+
+def fit(
+    name: str,
+    heard: Sequence[Heard],
+    settings: FitSettings,
+    seed: int,
+    *,
+    held_out: Sequence[Heard] = (),
+    checkpoint: Path | None = None,
+    epoch_done: Step = silent,
+) -> tuple[keras.Model, History]:
+    """Train the network ``name`` on the utterances of ``heard``.
+
+    ``held_out`` is looked at for the learning curve only: nothing is chosen by it. With ``checkpoint`` (a folder) the fit
+    goes on from where an interrupted one with the same folder stopped.
+
+    Raises:
+        InterruptedFitError: the user pressed Ctrl-C; the checkpoint was written.
+    """
+    keras.utils.set_random_seed(seed)
+    training = TrainingSet(heard)
+    model = NETWORKS[name](heard[0].coefficients, measure(heard))
+    optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
+    optimizer.build(model.trainable_variables)
+    step = _training_step(model, optimizer, settings.label_smoothing)
+    history = History()
+    saved = _Checkpoint(checkpoint, model, optimizer, history) if checkpoint is not None else None
+    try:
+        for epoch in range(len(history.loss), settings.epochs):
+            # Each epoch has its own generator, so that a resumed fit draws what an uninterrupted one would have.
+            rng = np.random.default_rng((seed, epoch))
+            losses = [float(step(b.mfcc, b.length, b.emotion)) for b in training.batches(settings.batch, rng)]
+            history.loss.append(float(np.mean(losses)))
+            last = epoch + 1 == settings.epochs
+            if held_out and (last or (epoch + 1) % settings.checkpoint_every == 0):
+                history.held_out.append((epoch + 1, _accuracy(model, held_out)))
+            if saved is not None and (last or (epoch + 1) % settings.checkpoint_every == 0):
+                saved.write()
+            epoch_done(epoch + 1, settings.epochs)
+    except KeyboardInterrupt:
+        raise InterruptedFitError(checkpoint if saved is not None and saved.written else None) from None
+    return model, history
+
+
+def final_window(frames: Frames, window: int = 300) -> Frames:
+    """The frames that the final answer for an utterance is given on."""
+    return frames[-window:]
+
+
+def clip_probabilities(model: keras.Model, heard: Sequence[Heard]) -> NDArray[np.float32]:
+    """What the model says of each clip as it is, ``float32[clips, emotion]``.
+
+    A clip of several utterances gets their mean, weighted by length. A clip in which no speech was heard gets zeros: an
+    answer that is wrong for every emotion.
+    """
+    owners = np.array([i for i, one in enumerate(heard) for _ in one.copies[0]], np.int64)
+    frames = [part for one in heard for part in one.copies[0]]
+    weights = np.array([len(part) for part in frames], np.float32)
+    answers = probabilities(model, [final_window(part) for part in frames]) * weights[:, None]
+    summed = np.zeros((len(heard), len(EMOTIONS)), np.float32)
+    np.add.at(summed, owners, answers)
+    total: NDArray[np.float32] = summed / np.maximum(summed.sum(axis=1, keepdims=True), 1e-9)
+    return total
+
+
+def _accuracy(model: keras.Model, heard: Sequence[Heard]) -> float:
+    answers = clip_probabilities(model, heard)
+    return float(np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in heard]))
+
+
+def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.AdamW:
+    warm_up = max(1, round(settings.warm_up * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.peak_rate / 25, max(1, steps - warm_up), 1e-3, warmup_target=settings.peak_rate, warmup_steps=warm_up
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _training_step(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, label_smoothing: float
+) -> Callable[[Frames, NDArray[np.int32], NDArray[np.int32]], tf.Tensor]:
+    loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+    coefficients = model.inputs[0].shape[-1]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None, coefficients), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((None,), tf.int32),
+        ]
+    )
+    def step(mfcc: tf.Tensor, length: tf.Tensor, emotion: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = loss_of(tf.one_hot(emotion, len(EMOTIONS)), model([mfcc, length], training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+class _Checkpoint:
+    """Weights, optimizer state and history of a fit, in one folder; restored when the folder holds them."""
+
+    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, history: History) -> None:
+        self._history, self._file = history, folder / "history.json"
+        self._state = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        self._files = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=1)
+        self.written = self._files.latest_checkpoint is not None
+        if self.written:
+            self._state.restore(self._files.latest_checkpoint).assert_existing_objects_matched()
+            loaded = json.loads(self._file.read_text())
+            history.loss[:] = loaded["loss"]
+            history.held_out[:] = [(int(epoch), accuracy) for epoch, accuracy in loaded["held_out"]]
+
+    def write(self) -> None:
+        self._files.save()
+        self._file.write_text(json.dumps(asdict(self._history)))
+        self.written = True

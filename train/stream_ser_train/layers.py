@@ -1,0 +1,159 @@
+"""What both graphs do to a window before they learn anything: masks, dynamics, statistics. All of it is exported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+"""A Keras tensor; Keras declares no type for it."""
+
+_VARIANCE_FLOOR = 1e-5
+
+
+def frame_mask(frames: Tensor, length: Tensor) -> Tensor:
+    """``float32[batch, frames, 1]``: 1 for the first ``length[batch]`` frames, 0 for the padding after them."""
+    position = ops.arange(ops.shape(frames)[1], dtype="int32")
+    return ops.cast(position[None, :] < ops.cast(length, "int32")[:, None], "float32")[:, :, None]
+
+
+def delta(frames: Tensor) -> Tensor:
+    """Slope of each coefficient over the last five frames, by regression (HTK Book, section 5.9), seen causally."""
+    first = frames[:, :1]
+    padded = ops.concatenate([first, first, first, first, frames], axis=1)
+    return (2.0 * (padded[:, 4:] - padded[:, :-4]) + padded[:, 3:-1] - padded[:, 1:-3]) / 10.0
+
+
+def running_mean(frames: Tensor) -> Tensor:
+    """Mean of the frames so far: what the window knew of its own level and channel at each frame."""
+    count = ops.cast(ops.arange(ops.shape(frames)[1], dtype="int32") + 1, "float32")
+    return ops.cumsum(frames, axis=1) / count[None, :, None]
+
+
+def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean over the frames, weighted by ``weights[batch, frames, 1]``."""
+    return ops.sum(values * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
+
+
+def masked_deviation(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
+    """Standard deviation over the frames about ``mean[batch, values]``."""
+    variance = masked_mean(ops.square(values - mean[:, None, :]), weights)
+    return ops.sqrt(variance + _VARIANCE_FLOOR)
+
+
+@keras.saving.register_keras_serializable(package="stream_ser")
+class CausalDynamics(keras.layers.Layer):
+    """``[batch, frames, coef]`` -> ``[batch, frames, 3 * coef]``: the frames, less their running mean, and their slopes."""
+
+    def call(self, frames: Tensor) -> Tensor:
+        return ops.concatenate([frames, frames - running_mean(frames), delta(frames)], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="stream_ser")
+class StackFrames(keras.layers.Layer):
+    """Joins each ``count`` frames to one step, so that a recurrent layer takes ``count`` times fewer; a rest is dropped."""
+
+    def __init__(self, count: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, frames: Tensor) -> Tensor:
+        steps = ops.shape(frames)[1] // self.count
+        width = frames.shape[-1] * self.count
+        return ops.reshape(frames[:, : steps * self.count], (-1, steps, width))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "count": self.count}
+
+
+@keras.saving.register_keras_serializable(package="stream_ser")
+class SpecAugment(keras.layers.Layer):
+    """While training: blanks a few spans of time and of features (Park et al. 2019, doi:10.21437/Interspeech.2019-2680)."""
+
+    def __init__(self, spans: int = 2, time: int = 10, features: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spans, self.time, self.features = spans, time, features
+        self.seeds = keras.random.SeedGenerator()
+
+    def call(self, values: Tensor, training: bool = False) -> Tensor:
+        if not training:
+            return values
+        shape = ops.shape(values)
+        for _ in range(self.spans):
+            values = values * self._kept(shape[0], shape[1], self.time)[:, :, None]
+            values = values * self._kept(shape[0], shape[2], self.features)[:, None, :]
+        return values
+
+    def _kept(self, batch: Tensor, size: Tensor, longest: int) -> Tensor:
+        width = keras.random.uniform((batch, 1), 0.0, float(longest), seed=self.seeds)
+        start = keras.random.uniform((batch, 1), seed=self.seeds) * ops.cast(size, "float32")
+        position = ops.cast(ops.arange(size), "float32")[None, :]
+        return ops.cast((position < start) | (position >= start + width), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "spans": self.spans, "time": self.time, "features": self.features}
+
+
+@keras.saving.register_keras_serializable(package="stream_ser")
+class AttentiveStatistics(keras.layers.Layer):
+    """Weighted mean and deviation of the steps (Okabe et al. 2018, doi:10.21437/Interspeech.2018-993)."""
+
+    def __init__(self, hidden: int, stack: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hidden, self.stack = hidden, stack
+        self.inner = keras.layers.Dense(hidden, activation="tanh")
+        self.score = keras.layers.Dense(1)
+
+    def build(self, steps_shape: Any, length_shape: Any) -> None:
+        self.inner.build(steps_shape)
+        self.score.build((*steps_shape[:-1], self.hidden))
+
+    def call(self, steps: Tensor, length: Tensor) -> Tensor:
+        count = ops.maximum(ops.cast(length, "int32") // self.stack, 1)
+        mask = frame_mask(steps, count)
+        scores = self.score(self.inner(steps)) - 1e9 * (1.0 - mask)
+        weights = ops.softmax(scores, axis=1)
+        mean = ops.sum(weights * steps, axis=1)
+        variance = ops.sum(weights * ops.square(steps), axis=1) - ops.square(mean)
+        return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 0.0) + _VARIANCE_FLOOR)], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden": self.hidden, "stack": self.stack}
+
+
+@keras.saving.register_keras_serializable(package="stream_ser")
+class WindowStatistics(keras.layers.Layer):
+    """``[batch, frames, coef]``, ``length[batch]`` -> statistics of the window, ``[batch, 11 * coef]``.
+
+    Mean, deviation and extremes of the coefficients; deviation of the slopes and of their slopes; mean size of the
+    slopes; and, less the mean, the mean of each third of the window.
+    """
+
+    def call(self, frames: Tensor, length: Tensor) -> Tensor:
+        mask = frame_mask(frames, length)
+        mean = masked_mean(frames, mask)
+        slope = delta(frames)
+        bend = delta(slope)
+        far = 1e3 * (1.0 - mask)
+        position = ops.cumsum(mask, axis=1) - 1.0
+        third = ops.maximum(ops.sum(mask, axis=1, keepdims=True) / 3.0, 1.0)
+        parts = []
+        for number in range(3):
+            inside = mask * ops.cast((position >= number * third) & (position < (number + 1) * third), "float32")
+            parts.append((masked_mean(frames, inside) - mean) * ops.cast(ops.any(inside > 0, axis=1), "float32"))
+        return ops.concatenate(
+            [
+                mean,
+                masked_deviation(frames, mask, mean),
+                ops.max(frames - far, axis=1),
+                ops.min(frames + far, axis=1),
+                masked_deviation(slope, mask, masked_mean(slope, mask)),
+                masked_deviation(bend, mask, masked_mean(bend, mask)),
+                masked_mean(ops.abs(slope), mask),
+                masked_mean(ops.abs(frames - mean[:, None, :]), mask),
+                *parts,
+            ],
+            axis=-1,
+        )

@@ -1,0 +1,58 @@
+"""Pictures for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from stream_ser.events import EMOTIONS
+from stream_ser_train.fit import History
+from stream_ser_train.scores import Scores
+
+matplotlib.use("Agg")
+
+
+def plot_confusion(scores: Scores, title: str, file: Path) -> None:
+    """Share of each emotion's clips that got each answer, in percent."""
+    counts = scores.counts
+    shown = counts if counts[:, -1].any() else counts[:, :-1]
+    answers = [*EMOTIONS, "(none)"][: shown.shape[1]]
+    share = 100.0 * shown / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(7.2, 6.2), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0.0, vmax=100.0)
+    for row, column in np.ndindex(*share.shape):
+        colour = "white" if share[row, column] > 55.0 else "black"
+        axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(answers)), answers, rotation=40, ha="right")
+    axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+    axes.set_xlabel("answered")
+    axes.set_ylabel("acted")
+    axes.set_title(
+        f"{title}\nUAR {scores.uar:.1%}, accuracy {scores.accuracy:.1%}, {counts.sum()} answers; % of row", fontsize=11
+    )
+    figure.savefig(file, dpi=110)
+
+
+def plot_learning(histories: Mapping[str, History], file: Path) -> None:
+    """Training loss and held-out accuracy by epoch, one column a model."""
+    figure = Figure(figsize=(4.6 * len(histories), 5.6), layout="constrained")
+    grid = figure.subplots(2, len(histories), squeeze=False, sharex="col")
+    for column, (name, history) in enumerate(histories.items()):
+        loss, accuracy = grid[0, column], grid[1, column]
+        loss.plot(range(1, len(history.loss) + 1), history.loss)
+        loss.set_title(name)
+        loss.set_ylabel("training loss")
+        accuracy.plot(
+            [e for e, _ in history.held_out], [100.0 * a for _, a in history.held_out], marker="o", color="tab:orange"
+        )
+        accuracy.set_ylabel("accuracy on held-out actors, %")
+        accuracy.set_xlabel("epoch")
+        accuracy.set_ylim(0.0, 100.0)
+        for axes in (loss, accuracy):
+            axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=110)

@@ -1,0 +1,65 @@
+"""Results as pages that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stream_ser.events import EMOTIONS
+
+
+def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -> None:
+    """The page of one training run, from the content of its metrics.json."""
+    held = ", ".join(str(actor) for actor in metrics["held_out_actors"])
+    corpus = metrics["corpus"]
+    lines = [
+        "# Training report",
+        "",
+        f"{corpus['clips']} clips of {corpus['actors']} actors; {metrics['wall_s']:.0f} s on {metrics['machine']}.",
+        f"Command `{metrics['command']}`, commit `{metrics['commit']}`.",
+        "",
+        f"## On voices never heard: actors {held}",
+        "",
+        "Measured on models trained without these actors."
+        + (" The exported bundles were then trained on all actors with the same recipe." if metrics["parity"] else ""),
+        "",
+        *score_table({name: (model["uar"], model["accuracy"], model["recall"]) for name, model in metrics["models"].items()}),
+    ]
+    if metrics["parity"]:
+        lines += ["", "## Keras against ONNX", "", "Largest difference of a probability on real windows:", ""]
+        lines += [f"- {name}: {difference:.1e}" for name, difference in metrics["parity"].items()]
+    lines += ["", *(f"![{Path(picture).stem}]({picture})" for picture in pictures)]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path) -> None:
+    """The page of one evaluation, from the content of its result file."""
+    lines = [
+        f"# Evaluation: {result['protocol']}",
+        "",
+        f"{len(result['folds'])} splits, seeds {', '.join(map(str, result['seeds']))};"
+        f" {result['wall_s']:.0f} s on {result['machine']}.",
+        f"Command `{result['command']}`, commit `{result['commit']}`.",
+        "",
+    ]
+    if result["leaky"]:
+        lines += ["**Leaky**: the same voices stand on both sides of each split. Read the speaker-independent page.", ""]
+    lines += score_table({name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()})
+    names = " | ".join(fold["name"] for fold in result["folds"])
+    lines += ["", "UAR by split, %:", "", f"| model | {names} | spread over seeds |", "|---" * (len(result["folds"]) + 2) + "|"]
+    for name, model in result["models"].items():
+        cells = " | ".join(f"{100 * value:.1f}" for value in model["uar"]["per_fold"])
+        spread = f"±{100 * model['uar']['std']:.1f}" if len(result["seeds"]) > 1 else "one seed"
+        lines.append(f"| {name} | {cells} | {spread} |")
+    lines += ["", *(f"![{Path(picture).stem}]({picture})" for picture in pictures)]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def score_table(models: dict[str, tuple[float, float, dict[str, float]]]) -> list[str]:
+    """A table of UAR, accuracy and recall by emotion, in percent."""
+    lines = [f"| model | UAR % | accuracy % | {' | '.join(EMOTIONS)} |", "|---" * (len(EMOTIONS) + 3) + "|"]
+    for name, (uar, accuracy, recall) in models.items():
+        cells = " | ".join(f"{100 * recall[emotion]:.0f}" for emotion in EMOTIONS)
+        lines.append(f"| {name} | **{100 * uar:.1f}** | {100 * accuracy:.1f} | {cells} |")
+    return lines

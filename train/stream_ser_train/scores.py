@@ -1,0 +1,47 @@
+"""How right a model was on clips that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from stream_ser.events import EMOTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Counts of truth against answer, ``int[emotion, emotion + 1]``; the last column is "no answer"."""
+
+    counts: NDArray[np.int64]
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """By emotion; NaN where there was no clip of it."""
+        with np.errstate(invalid="ignore"):
+            values: NDArray[np.float64] = np.diag(self.counts) / self.counts.sum(axis=1)
+        return values
+
+    @property
+    def uar(self) -> float:
+        """Unweighted average recall: the mean over the emotions that occurred."""
+        return float(np.nanmean(self.recall))
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.diag(self.counts).sum() / self.counts.sum())
+
+
+def score(emotions: Sequence[int], probabilities: NDArray[np.float32]) -> Scores:
+    """Compare with the truth; a row of zeros (nothing was heard) is no answer, and wrong."""
+    answers = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), len(EMOTIONS))
+    counts = confusion_matrix(emotions, answers, labels=range(len(EMOTIONS) + 1))
+    return Scores(counts[:-1])
+
+
+def pool(scores: Sequence[Scores]) -> Scores:
+    """All counts together."""
+    return Scores(np.sum([one.counts for one in scores], axis=0))
