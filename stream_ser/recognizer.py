@@ -246,8 +246,7 @@ class Recognizer:
         spoken = self._gate.speech_end - utterance.start
         silent = self._gate.chunks * CHUNK - self._gate.speech_end
         if spoken >= SHORTEST * self.sample_rate and silent < PAUSE * self.sample_rate:
-            heard = self._history.end
-            self._pending = self._window(utterance.start, heard, heard * self._step, is_final=False)
+            self._pending = self._window(utterance.start, self._history.end, self._heard, is_final=False)
 
     def _end_utterance(self, ended: Utterance) -> None:
         assert ended.end is not None

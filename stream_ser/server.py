@@ -29,6 +29,9 @@ LARGEST = 16 * 1024
 CONNECTIONS = 1024
 """Clients served at once; one more is turned away with 1013."""
 
+CLOSING = 2.0
+"""Seconds that a client has to answer a close before it is cut off."""
+
 _ORIGINS = [None, re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")]
 """Programs and pages of this machine; no page of the web may read along."""
 
@@ -49,8 +52,8 @@ class Client:
         self._wake = asyncio.Event()
         self._replaced = 0
         self._seq = 0
-        self.behind = False
-        """Whether the queue overflowed: the client must go."""
+        self.behind = asyncio.Event()
+        """Set when the queue overflowed: the client must go."""
 
     def offer(self, frame: protocol.Frame) -> None:
         """Queue a frame; never waits."""
@@ -60,23 +63,19 @@ class Client:
         elif len(self._queue) < QUEUE:
             self._queue.append(frame)
         else:
-            self.behind = True
+            self.behind.set()
         self._wake.set()
 
     async def send_all(self) -> None:
-        """Send what is queued, as it comes, until the connection or the client's luck ends."""
+        """Send what is queued, as it comes, until the connection ends."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue and not self.behind:
+            while self._queue:
                 if self._replaced:
                     told, self._replaced = self._replaced, 0
                     await self._send(protocol.encode(protocol.Gap(reason="slow_client", messages=told)))
                 await self._send(self._queue.popleft())
-            if self.behind:
-                log.warning("client %s closed: %d messages behind", self._connection.remote_address, QUEUE)
-                await self._connection.close(CloseCode.TRY_AGAIN_LATER, "too slow")
-                return
 
     async def _send(self, frame: protocol.Frame) -> None:
         await self._connection.send(frame.with_seq(self._seq))
@@ -116,6 +115,7 @@ class Server:
                 origins=_ORIGINS,
                 compression=None,
                 max_size=LARGEST,
+                close_timeout=CLOSING,
                 server_header=None,
             )
         except OSError as error:
@@ -149,15 +149,23 @@ class Server:
         for message in self._greeting():
             client.offer(protocol.encode(message))
         self._clients.add(client)
-        sender = asyncio.create_task(client.send_all())
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._hear_client(connection, client), client.send_all(), client.behind.wait())
+        ]
         try:
-            await self._hear_client(connection, client)
-        except ConnectionClosed:
-            pass
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._clients.discard(client)
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        if client.behind.is_set():
+            log.warning("client %s closed: more than %d messages behind", connection.remote_address, QUEUE)
+            await connection.close(CloseCode.TRY_AGAIN_LATER, "too slow")
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+                raise result
 
     async def _hear_client(self, connection: ServerConnection, client: Client) -> None:
         async for data in connection:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_ser.audio.ring import SampleRing, Signal
+
+
+def numbered(start: int, count: int) -> np.ndarray:
+    return np.arange(start, start + count, dtype=np.float32)
+
+
+@given(
+    capacity=st.integers(1, 50),
+    steps=st.lists(st.tuples(st.sampled_from(["write", "read"]), st.integers(0, 120)), max_size=60),
+)
+def test_every_sample_is_read_in_order_or_counted_as_lost(capacity: int, steps: list[tuple[str, int]]) -> None:
+    ring = SampleRing(capacity, Signal())
+    written = position = 0
+    for step, count in [*steps, ("read", capacity)]:
+        if step == "write":
+            ring.write(numbered(written, count))
+            written += count
+            continue
+        chunk = ring.read(count)
+        position += chunk.lost
+        np.testing.assert_array_equal(chunk.samples, numbered(position, len(chunk.samples)))
+        position += len(chunk.samples)
+        assert len(chunk.samples) <= count
+    assert position == written
+
+
+def test_nothing_is_lost_while_there_is_room() -> None:
+    ring = SampleRing(100, Signal())
+    for start in range(0, 1_000, 50):
+        assert ring.room >= 50
+        ring.write(numbered(start, 50))
+        chunk = ring.read(50)
+        assert chunk.lost == 0
+        assert len(chunk.samples) == 50
+
+
+def test_a_fast_writer_never_hands_torn_samples_to_the_reader() -> None:
+    ring, total = SampleRing(997, Signal()), 2_000_000
+    position = lost = 0
+
+    def write() -> None:
+        for start in range(0, total, 800):
+            ring.write(numbered(start, 800))
+        ring.end()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not (ring.ended and position == total):
+        chunk = ring.read(600)
+        position += chunk.lost
+        lost += chunk.lost
+        np.testing.assert_array_equal(chunk.samples, numbered(position, len(chunk.samples)))
+        position += len(chunk.samples)
+    writer.join()
+    assert lost > 0
+
+
+def test_a_signal_set_before_the_wait_is_not_missed_and_counts_once() -> None:
+    signal = Signal()
+    signal.set()
+    signal.set()
+    assert signal.wait(1.0)
+    assert not signal.wait(0.0)
+
+
+def test_a_write_wakes_the_waiting_reader() -> None:
+    signal = Signal()
+    ring = SampleRing(10, signal)
+    woken = threading.Event()
+    reader = threading.Thread(target=lambda: woken.set() if signal.wait(30.0) else None)
+    reader.start()
+    ring.write(numbered(0, 1))
+    reader.join()
+    assert woken.is_set()

@@ -1,0 +1,171 @@
+"""``stream-ser listen`` as a process, with real files, sockets and signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from process import WAIT, Command, refused
+from signals import RATE, silence, voice
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from stream_ser import protocol
+
+DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
+
+
+def follow(client: ClientConnection) -> tuple[list[protocol.ServerMessage], int | None]:
+    """Every message until the server closes, and the close code."""
+    messages = []
+    try:
+        while True:
+            messages.append(protocol.decode(client.recv(WAIT)))
+    except ConnectionClosed as closed:
+        return messages, closed.rcvd.code if closed.rcvd else None
+
+
+def test_the_demo_streams_labels_and_ends_by_itself() -> None:
+    with Command(*DEMO) as command, connect(command.address()) as client:
+        messages, code = follow(client)
+        assert command.wait() == 0
+    assert code == 1001
+    assert [message.seq for message in messages] == list(range(len(messages)))
+    hello, status, *rest = messages
+    assert isinstance(hello, protocol.Hello)
+    assert isinstance(status, protocol.Status)
+    assert (hello.protocol, hello.source, hello.sample_rate) == (protocol.VERSION, "demo.flac", RATE)
+    assert hello.provider == "CPUExecutionProvider"
+    starts = [m for m in rest if isinstance(m, protocol.SpeechStart)]
+    finals = [m for m in rest if isinstance(m, protocol.Emotion) and m.is_final]
+    ends = [m for m in rest if isinstance(m, protocol.SpeechEnd)]
+    assert len(starts) == len(finals) == len(ends) >= 4
+    assert isinstance(rest[-1], protocol.Status)
+    assert (rest[-1].state, rest[-1].label) == ("ended", "no_speech")
+    # Labels stand within speech only.
+    spans = list(zip(starts, ends, strict=True))
+    for message in rest:
+        if isinstance(message, protocol.Emotion):
+            assert any(start.start <= message.start and message.end <= end.end + 0.6 for start, end in spans)
+            assert sum(message.probabilities.values()) == pytest.approx(1.0, abs=1e-4)
+            assert set(message.models) == {"lstm", "mlp"}
+            assert message.label in (*hello.labels, "uncertain")
+
+
+def test_fast_and_realtime_say_the_same() -> None:
+    def finals(*more: str) -> list[str]:
+        with Command(*DEMO, *more) as command:
+            assert command.wait() == 0
+        return [line for line in command.lines if " = " in line]
+
+    assert finals("--fast") == finals("--realtime") != []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+    with Command(*DEMO) as command, connect(command.address()) as client:
+        client.recv(WAIT)
+        command.process.send_signal(number)
+        _, code = follow(client)
+        assert command.wait() == 0
+    assert code == 1001
+    assert command.errors == ""
+
+
+def test_the_daemon_loads_nothing_of_training() -> None:
+    script = (
+        "import sys; sys.argv = ['stream-ser', 'listen', '--input', 'demo', '--fast', '--port', '0', '--provider', 'cpu']\n"
+        "from stream_ser.cli import app\n"
+        "app(standalone_mode=False)\n"
+        "print('loaded', sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = next(line for line in result.stdout.splitlines() if line.startswith("loaded"))
+    for module in ("tensorflow", "keras", "sklearn", "onnx", "tf2onnx", "librosa", "sounddevice", "stream_ser_train"):
+        assert f"'{module}'" not in loaded
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_a_file_with_broken_samples_is_heard_to_its_end(tmp_path: Path, rate: int) -> None:
+    signal_ = np.concatenate((silence(0.5), voice(1.0, np.random.default_rng(0)), silence(0.5)))
+    signal_[3_000:9_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", np.stack([signal_, signal_], axis=1), rate, subtype="FLOAT")
+    with Command("listen", "--input", str(tmp_path / "nan.wav"), "--fast", "--port", "0", "--provider", "cpu") as command:
+        assert command.wait() == 0
+    assert command.errors == ""
+
+
+def test_watch_shows_the_labels_of_another_process() -> None:
+    with Command(*DEMO) as daemon:
+        with Command("watch", daemon.address()) as watch:
+            assert watch.wait() == 0
+            assert "Watching demo.flac" in watch.output
+            assert "no_speech" in watch.output
+            assert "The other side has ended." in watch.output
+        assert daemon.wait() == 0
+
+
+def test_the_service_manager_is_told(tmp_path: Path) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(WAIT)
+        with Command(*DEMO, env={"NOTIFY_SOCKET": str(address)}) as command:
+            ready = manager.recv(4096).decode().splitlines()
+            assert ready[0] == "READY=1"
+            assert ready[1].startswith("STATUS=listening to demo.flac")
+            with connect(command.address()) as client:  # ready means that clients are served
+                client.recv(WAIT)
+            command.process.send_signal(signal.SIGTERM)
+            assert manager.recv(4096).decode() == "STOPPING=1"
+            assert command.wait() == 0
+
+
+class TestRefusals:
+    def test_a_port_in_use(self) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            with refused("listen", "--input", "demo", "--port", str(port)) as line:
+                assert f"port {port} on 127.0.0.1 is in use" in line
+
+    def test_a_folder_without_models(self, tmp_path: Path) -> None:
+        with refused("listen", "--input", "demo", "--models", str(tmp_path)) as line:
+            assert f"no model at {tmp_path / 'lstm.onnx'}" in line
+
+    def test_a_missing_file(self) -> None:
+        with refused("listen", "--input", "no/such.wav") as line:
+            assert "cannot read no/such.wav: no such file" in line
+
+    def test_a_device_that_is_not_there(self) -> None:
+        with refused("listen", "--device", "no such microphone") as line:
+            assert "no input device" in line or "install PortAudio" in line
+
+    @pytest.mark.parametrize(
+        ("option", "value"), [("--hop", "0"), ("--hop", "2"), ("--window", "0.1"), ("--port", "70000"), ("--provider", "tpu")]
+    )
+    def test_a_value_out_of_range(self, option: str, value: str) -> None:
+        with refused("listen", "--input", "demo", option, value) as line:
+            assert f"setting {option[2:]} is " in line
+
+    def test_nobody_to_watch(self) -> None:
+        with refused("watch", "ws://127.0.0.1:9/") as line:
+            assert "is stream-ser listen running there?" in line
+
+    def test_training_without_its_packages(self) -> None:
+        script = (
+            "import sys, importlib.util as u; found = u.find_spec\n"
+            "u.find_spec = lambda name, *a: None if name == 'tensorflow' else found(name, *a)\n"
+            "sys.argv = ['stream-ser', 'train', '--out', 'x']\n"
+            "from stream_ser.cli import main; main()"
+        )
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert result.returncode == 1
+        assert result.stderr == "stream-ser: training needs tensorflow; install with: pip install 'stream-ser[train]'\n"

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from signals import RATE, Samples, Syllables, silence, voice
+
+from stream_ser.audio.resample import resample
+from stream_ser.decision import Probabilities
+from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
+from stream_ser.events import Emotion, Event, Gap, SpeechStart
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import Classifier, Frames, load_classifier
+from stream_ser.models.provider import ProviderChoice
+from stream_ser.recognizer import Recognizer
+
+
+@pytest.fixture
+def classifier(bundles: Path) -> Classifier:
+    return load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0)
+
+
+class Listener:
+    """A stream with everything it delivered."""
+
+    def __init__(self, engine: Engine, rate: int = RATE) -> None:
+        self.events: list[Event] = []
+        self.ends = 0
+        recognizer = Recognizer(MfccSettings(), detector=Syllables())
+        self.stream: Stream = engine.add(rate, recognizer, self.events.extend, self._end)
+
+    def _end(self) -> None:
+        self.ends += 1
+
+    def write(self, samples: Samples, *, last: bool = False) -> None:
+        self.stream.ring.write(samples)
+        if last:
+            self.stream.ring.end()
+
+
+def settle(engine: Engine) -> None:
+    while engine.step():
+        pass
+
+
+def talk(seed: int) -> Samples:
+    rng = np.random.default_rng(seed)
+    parts = [silence(0.2 + 0.1 * seed), voice(0.5 + 0.2 * seed, rng), silence(0.8), voice(0.6, rng)]
+    return np.concatenate(parts)
+
+
+def assert_same(got: list[Event], expected: list[Event]) -> None:
+    assert [type(event) for event in got] == [type(event) for event in expected]
+    for one, other in zip(got, expected, strict=True):
+        if isinstance(one, Emotion) and isinstance(other, Emotion):
+            assert (one.start, one.end, one.label, one.is_final) == (other.start, other.end, other.label, other.is_final)
+            assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
+        else:
+            assert one == other
+
+
+def test_streams_together_hear_what_they_hear_alone(classifier: Classifier) -> None:
+    alone = []
+    for seed in range(4):
+        engine = Engine(classifier)
+        listener = Listener(engine)
+        listener.write(talk(seed), last=True)
+        settle(engine)
+        alone.append(listener.events)
+    engine = Engine(classifier)
+    together = [Listener(engine) for _ in range(4)]
+    for start in range(0, 80_000, 700):
+        for seed, listener in enumerate(together):
+            signal = talk(seed)
+            if start < len(signal):
+                listener.write(signal[start : start + 700], last=start + 700 >= len(signal))
+        if start % 2_100 == 0:
+            settle(engine)
+    settle(engine)
+    for listener, expected in zip(together, alone, strict=True):
+        assert len(expected) > 6
+        assert_same(listener.events, expected)
+        assert listener.ends == 1
+
+
+def test_one_call_answers_the_windows_of_all_streams(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    answer = classifier.classify
+
+    def counted(windows: list[Frames]) -> list[dict[str, Probabilities]]:
+        sizes.append(len(windows))
+        return answer(windows)
+
+    monkeypatch.setattr(classifier, "classify", counted)
+    engine = Engine(classifier)
+    for _ in range(5):
+        Listener(engine).write(talk(1), last=True)
+    settle(engine)
+    assert set(sizes) == {0, 5}
+
+
+def test_any_rate_gives_the_events_of_the_recognisers_rate(classifier: Classifier) -> None:
+    def hear(rate: int) -> list[Event]:
+        engine = Engine(classifier)
+        listener = Listener(engine, rate)
+        listener.write(resample(talk(2), RATE, rate), last=True)
+        settle(engine)
+        return listener.events
+
+    expected = hear(RATE)
+    for rate in (44_100, 48_000):
+        got = hear(rate)
+        assert [type(event) for event in got if not isinstance(event, Emotion)] == [
+            type(event) for event in expected if not isinstance(event, Emotion)
+        ]
+        starts = [event.start for event in got if isinstance(event, SpeechStart)]
+        np.testing.assert_allclose(starts, [e.start for e in expected if isinstance(e, SpeechStart)], atol=0.04)
+
+
+def test_audio_that_the_ring_could_not_hold_is_told_as_a_gap(classifier: Classifier) -> None:
+    engine = Engine(classifier)
+    listener = Listener(engine)
+    listener.write(silence(1.0))
+    settle(engine)
+    listener.write(silence(RING_SECONDS + 2.5))
+    listener.write(voice(0.8, np.random.default_rng(0)), last=True)
+    settle(engine)
+    gaps = [event for event in listener.events if isinstance(event, Gap)]
+    assert [(gap.start, gap.reason) for gap in gaps] == [(1.0, "overflow")]
+    assert gaps[0].seconds == pytest.approx(2.5 + 0.8)
+    (start,) = [event.start for event in listener.events if isinstance(event, SpeechStart)]
+    assert start == pytest.approx(1.0 + RING_SECONDS + 2.5, abs=0.04)
+
+
+def test_a_worker_hears_what_is_written_until_it_is_stopped(classifier: Classifier) -> None:
+    engine, failures = Engine(classifier), list[BaseException]()
+    ended = threading.Event()
+    listener = Listener(engine)
+    listener.stream.on_end = ended.set
+    worker = Worker(engine, failures.append)
+    worker.start()
+    signal = talk(1)
+    for start in range(0, len(signal), 320):
+        listener.write(signal[start : start + 320])
+    listener.stream.ring.end()
+    assert ended.wait(30.0)
+    worker.stop()
+    assert sum(isinstance(event, Emotion) and event.is_final for event in listener.events) == 2
+    assert failures == []
+
+
+def test_a_worker_that_breaks_is_reported(classifier: Classifier) -> None:
+    engine = Engine(classifier)
+    failed = threading.Event()
+    listener = Listener(engine)
+    listener.stream.deliver = lambda events: [][len(events)]
+    worker = Worker(engine, lambda error: failed.set() if isinstance(error, IndexError) else None)
+    worker.start()
+    listener.write(talk(1))
+    assert failed.wait(30.0)
+    worker.stop()

@@ -1,0 +1,199 @@
+"""The real server and real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from stream_ser import protocol
+from stream_ser.server import LARGEST, QUEUE, Server, ServerError
+
+GREETING = protocol.Status(state="listening", time=0.0, label="no_speech")
+WAIT = 20.0
+
+
+def emotion(end: float, *, is_final: bool = False) -> protocol.Emotion:
+    return protocol.Emotion(
+        start=0.0, end=end, label="sad", confidence=1.0, probabilities={"sad": 1.0}, models={}, is_final=is_final
+    )
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Server, str]]:
+    server = Server(lambda: [GREETING])
+    address = await server.start("127.0.0.1", 0)
+    try:
+        yield server, address
+    finally:
+        await server.stop()
+
+
+async def receive(client: ClientConnection) -> protocol.ServerMessage:
+    async with asyncio.timeout(WAIT):
+        return protocol.decode(await client.recv())
+
+
+async def clients(server: Server, count: int) -> None:
+    """Wait until the server has so many."""
+    async with asyncio.timeout(WAIT):
+        while server.clients != count:
+            await asyncio.sleep(0.01)
+
+
+async def closed(client: ClientConnection) -> int | None:
+    async with asyncio.timeout(WAIT):
+        await client.wait_closed()
+    return client.close_code
+
+
+async def test_each_client_is_greeted_and_told_everything_in_sequence() -> None:
+    async with serving() as (server, address), connect(address) as one, connect(address) as other:
+        for client in (one, other):
+            assert await receive(client) == GREETING
+        for start in range(5):
+            server.publish(protocol.SpeechStart(start=start))
+        for client in (one, other):
+            assert [await receive(client) for _ in range(5)] == [
+                protocol.SpeechStart(start=start, seq=start + 1) for start in range(5)
+            ]
+
+
+async def test_the_subprotocol_is_negotiated_and_not_required() -> None:
+    ours, theirs = Subprotocol(protocol.VERSION), Subprotocol("mqtt")
+    async with serving() as (_, address):
+        async with connect(address, subprotocols=[theirs, ours]) as client:
+            assert client.subprotocol == ours
+        async with connect(address, subprotocols=[theirs]) as client:
+            assert client.subprotocol is None
+            assert await receive(client) == GREETING
+
+
+async def test_stopping_closes_clients_with_going_away() -> None:
+    async with serving() as (server, address), connect(address) as client:
+        await receive(client)
+        await server.stop()
+        assert await closed(client) == 1001
+
+
+async def test_a_client_that_sends_garbage_gets_errors_and_stays() -> None:
+    async with serving() as (server, address), connect(address) as client, connect(address) as other:
+        await receive(client)
+        await receive(other)
+        for data, code in (("{]", "bad_message"), ('"text"', "bad_message"), ('{"type":"dance"}', "unknown_type")):
+            await client.send(data)
+            error = await receive(client)
+            assert isinstance(error, protocol.Error)
+            assert error.code == code
+        server.publish(protocol.SpeechStart(start=1.0))
+        assert isinstance(await receive(client), protocol.SpeechStart)
+        assert isinstance(await receive(other), protocol.SpeechStart)
+
+
+@pytest.mark.parametrize(("data", "code"), [(b"\0\1", 1003), ("x" * (LARGEST + 1), 1009)])
+async def test_a_wrong_frame_closes_that_client_only(data: str | bytes, code: int) -> None:
+    async with serving() as (server, address), connect(address) as client, connect(address) as other:
+        await receive(other)
+        await client.send(data)
+        assert await closed(client) == code
+        server.publish(protocol.SpeechStart(start=1.0))
+        assert isinstance(await receive(other), protocol.SpeechStart)
+
+
+async def test_a_client_that_leaves_mid_send_harms_nobody() -> None:
+    async with serving() as (server, address), connect(address) as other:
+        await receive(other)
+        client = await connect(address)
+        await clients(server, 2)
+        # Half a frame: a text frame that announces 100 bytes, of which 3 come, and then a reset.
+        raw = client.transport.get_extra_info("socket")
+        client.transport.write(b"\x81\xe4\0\0\0\0abc")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.transport.abort()
+        await clients(server, 1)
+        server.publish(protocol.SpeechStart(start=1.0))
+        assert isinstance(await receive(other), protocol.SpeechStart)
+
+
+@asynccontextmanager
+async def stalled(server: Server, address: str) -> AsyncIterator[socket.socket]:
+    """A client that shakes hands and then reads nothing."""
+    host, port = address.removeprefix("ws://").rstrip("/").split(":")
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((host, int(port)))
+        sock.sendall(
+            f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        await clients(server, server.clients + 1)
+        yield sock
+
+
+def large(number: int) -> protocol.Error:
+    """A message that fills socket buffers fast and is never replaced."""
+    return protocol.Error(code="bad_message", message=f"{number} " + "x" * 60_000)
+
+
+async def test_a_client_that_does_not_read_is_closed_and_others_miss_nothing() -> None:
+    count = QUEUE + 200
+    async with serving() as (server, address), connect(address, max_queue=None) as good:
+        await receive(good)
+        async with stalled(server, address):
+            for number in range(count):
+                server.publish(large(number))
+                # The good client keeps up: it has read each message before the next.
+                message = await receive(good)
+                assert isinstance(message, protocol.Error)
+                assert message.message.startswith(f"{number} ")
+            await clients(server, 1)
+
+
+async def test_interim_answers_that_wait_are_replaced_and_the_client_is_told() -> None:
+    async with serving() as (server, address), connect(address) as client:
+        await receive(client)
+        # Published in one turn of the loop: the sender could send none in between.
+        for end in range(1, 6):
+            server.publish(emotion(end))
+        server.publish(emotion(9.0, is_final=True))
+        assert await receive(client) == protocol.Gap(reason="slow_client", messages=4, seq=1)
+        latest, final = await receive(client), await receive(client)
+        assert isinstance(latest, protocol.Emotion)
+        assert isinstance(final, protocol.Emotion)
+        assert (latest.end, latest.seq) == (5.0, 2)
+        assert (final.end, final.is_final, final.seq) == (9.0, True, 3)
+
+
+async def test_pages_of_the_web_may_not_read_along() -> None:
+    async with serving() as (_, address):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address, origin=Origin("https://example.org"))
+        assert refused.value.response.status_code == 403
+        async with connect(address, origin=Origin("http://localhost:3000")) as client:
+            assert await receive(client) == GREETING
+
+
+async def test_a_port_in_use_is_named() -> None:
+    async with serving() as (_, address):
+        port = int(address.rstrip("/").rsplit(":", 1)[1])
+        with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is in use"):
+            await Server(lambda: []).start("127.0.0.1", port)
+
+
+async def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ServerError, match=r"cannot serve on 192\.0\.2\.1"):
+        await Server(lambda: []).start("192.0.2.1", 0)
+
+
+async def test_messages_are_json_with_their_type_first() -> None:
+    async with serving() as (_, address), connect(address) as client:
+        text = await client.recv()
+        assert isinstance(text, str)
+        assert list(json.loads(text)) == ["type", "seq", "state", "time", "label"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
+
+SPEECH, SILENCE = 0.9, 0.1
+
+
+def run(gate: SpeechGate, probabilities: list[float]) -> list[Utterance]:
+    return [change for probability in probabilities if (change := gate.update(probability)) is not None]
+
+
+def test_an_utterance_starts_where_its_first_chunk_began_and_ends_after_its_last() -> None:
+    changes = run(SpeechGate(), [SILENCE] * 10 + [SPEECH] * 20 + [SILENCE] * 30)
+    assert changes == [Utterance(10 * CHUNK), Utterance(10 * CHUNK, 30 * CHUNK)]
+
+
+def test_a_click_is_no_utterance() -> None:
+    assert run(SpeechGate(), [SILENCE, SPEECH, SPEECH, SPEECH, SILENCE] * 10) == []
+
+
+def test_a_pause_within_an_utterance_does_not_end_it() -> None:
+    changes = run(SpeechGate(), [SPEECH] * 10 + [SILENCE] * 15 + [SPEECH] * 10 + [SILENCE] * 16)
+    assert changes == [Utterance(0), Utterance(0, 35 * CHUNK)]
+
+
+def test_between_the_thresholds_nothing_changes() -> None:
+    gate = SpeechGate()
+    assert run(gate, [0.45] * 50) == []
+    run(gate, [SPEECH] * 4)
+    assert run(gate, [0.45] * 50) == []
+    assert gate.utterance == Utterance(50 * CHUNK)
+
+
+def test_close_ends_the_utterance_where_speech_ended() -> None:
+    gate = SpeechGate()
+    run(gate, [SPEECH] * 8 + [SILENCE] * 3)
+    assert gate.close() == Utterance(0, 8 * CHUNK)
+    assert gate.close() is None
+
+
+@given(st.lists(st.floats(0, 1), max_size=300))
+def test_utterances_are_ordered_and_apart(probabilities: list[float]) -> None:
+    gate, time = SpeechGate(), 0
+    open_start: int | None = None
+    for change in run(gate, probabilities):
+        if change.end is None:
+            assert open_start is None
+            assert change.start >= time
+            open_start = change.start
+        else:
+            assert change.start == open_start
+            assert change.start < change.end
+            time, open_start = change.end, None
+
+
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(0, 16_000), max_size=8), seed=st.integers(0, 99))
+def test_probabilities_do_not_depend_on_the_chunking(cuts: list[int], seed: int) -> None:
+    signal = np.random.default_rng(seed).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    whole = VoiceActivity().push(signal)
+    detector = VoiceActivity()
+    assert [p for piece in np.split(signal, sorted(cuts)) for p in detector.push(piece)] == whole
+    assert len(whole) == 16_000 // CHUNK
+
+
+@pytest.mark.parametrize("level", [0.001, 0.03, 0.9])
+def test_noise_and_hum_are_not_speech(level: float) -> None:
+    rng = np.random.default_rng(3)
+    time = np.arange(10 * 16_000) / 16_000
+    for signal in (rng.uniform(-1, 1, len(time)), np.sin(2 * np.pi * 50 * time), np.zeros(len(time))):
+        gate = SpeechGate()
+        assert run(gate, VoiceActivity().push((level * signal).astype(np.float32))) == []
+
+
+def test_reset_gives_the_state_of_a_new_detector() -> None:
+    rng = np.random.default_rng(4)
+    first, second = (rng.uniform(-0.9, 0.9, 5_000).astype(np.float32) for _ in range(2))
+    used = VoiceActivity()
+    used.push(first)
+    used.reset()
+    assert used.push(second) == VoiceActivity().push(second)

@@ -1,0 +1,53 @@
+"""Bundles that load fast and know nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+from onnx import TensorProto, helper
+
+from stream_ser.events import EMOTIONS
+from stream_ser.features import MfccSettings
+from stream_ser.models.bundle import Metadata
+
+
+def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[str] = EMOTIONS) -> Metadata:
+    return Metadata(
+        name=name,
+        version="test",
+        labels=tuple(labels),
+        features=features or MfccSettings(),
+        training={"corpus": "none"},
+        metrics={},
+        licence="none",
+    )
+
+
+def tiny_model(properties: Mapping[str, str], coefficients: int = 30, emotions: int = len(EMOTIONS)) -> onnx.ModelProto:
+    """A graph with a bundle's inputs and outputs that answers the softmax of the mean frame's first coefficients."""
+    nodes = [
+        helper.make_node("ReduceSum", ["mfcc", "axis"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["length"], ["count"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["count", "axis"], ["counts"]),
+        helper.make_node("Div", ["sum", "counts"], ["mean"]),
+        helper.make_node("Slice", ["mean", "from", "to", "axis"], ["first"]),
+        helper.make_node("Softmax", ["first"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("mfcc", TensorProto.FLOAT, ["batch", "frames", coefficients]),
+            helper.make_tensor_value_info("length", TensorProto.INT32, ["batch"]),
+        ],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", emotions])],
+        [
+            helper.make_tensor("from", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("to", TensorProto.INT64, [1], [emotions]),
+            helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, dict(properties))
+    return model
