@@ -51,7 +51,7 @@ class TrainingSet:
     """
 
     def __init__(
-        self, heard: Sequence[Heard], window: int = 300, shortest: int = 40, hop: int = 10, whole: float = 0.5
+        self, heard: Sequence[Heard], window: int = 300, shortest: int = 40, hop: int = 10, whole: float = 0.8
     ) -> None:
         self._heard = [one for one in heard if any(one.copies)]
         self._window, self._shortest, self._hop, self._whole = window, shortest, hop, whole

@@ -27,7 +27,7 @@ class FitSettings:
     batch: int = 64
     peak_rate: float = 2e-3
     warm_up: float = 0.1
-    weight_decay: float = 1e-2
+    weight_decay: float = 5e-2
     label_smoothing: float = 0.1
     checkpoint_every: int = 10
 

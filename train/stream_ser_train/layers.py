@@ -10,6 +10,9 @@ from keras import ops
 Tensor = Any
 """A Keras tensor; Keras declares no type for it."""
 
+SLOPE_SCALE = 5.0
+"""Brings slopes to the spread of normalised frames, so that a network heeds both from the start."""
+
 _VARIANCE_FLOOR = 1e-5
 
 
@@ -43,20 +46,18 @@ def masked_deviation(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     return ops.sqrt(variance + _VARIANCE_FLOOR)
 
 
-@keras.saving.register_keras_serializable(package="stream_ser")
 class CausalDynamics(keras.layers.Layer):
     """``[batch, frames, coef]`` -> ``[batch, frames, 3 * coef]``: the frames, less their running mean, and their slopes."""
 
     def call(self, frames: Tensor) -> Tensor:
-        return ops.concatenate([frames, frames - running_mean(frames), delta(frames)], axis=-1)
+        return ops.concatenate([frames, frames - running_mean(frames), SLOPE_SCALE * delta(frames)], axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="stream_ser")
 class StackFrames(keras.layers.Layer):
     """Joins each ``count`` frames to one step, so that a recurrent layer takes ``count`` times fewer; a rest is dropped."""
 
-    def __init__(self, count: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, count: int) -> None:
+        super().__init__()
         self.count = count
 
     def call(self, frames: Tensor) -> Tensor:
@@ -64,16 +65,12 @@ class StackFrames(keras.layers.Layer):
         width = frames.shape[-1] * self.count
         return ops.reshape(frames[:, : steps * self.count], (-1, steps, width))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "count": self.count}
 
-
-@keras.saving.register_keras_serializable(package="stream_ser")
 class SpecAugment(keras.layers.Layer):
     """While training: blanks a few spans of time and of features (Park et al. 2019, doi:10.21437/Interspeech.2019-2680)."""
 
-    def __init__(self, spans: int = 2, time: int = 10, features: int = 8, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, spans: int = 2, time: int = 10, features: int = 8) -> None:
+        super().__init__()
         self.spans, self.time, self.features = spans, time, features
         self.seeds = keras.random.SeedGenerator()
 
@@ -92,16 +89,12 @@ class SpecAugment(keras.layers.Layer):
         position = ops.cast(ops.arange(size), "float32")[None, :]
         return ops.cast((position < start) | (position >= start + width), "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "spans": self.spans, "time": self.time, "features": self.features}
 
-
-@keras.saving.register_keras_serializable(package="stream_ser")
 class AttentiveStatistics(keras.layers.Layer):
     """Weighted mean and deviation of the steps (Okabe et al. 2018, doi:10.21437/Interspeech.2018-993)."""
 
-    def __init__(self, hidden: int, stack: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, hidden: int, stack: int) -> None:
+        super().__init__()
         self.hidden, self.stack = hidden, stack
         self.inner = keras.layers.Dense(hidden, activation="tanh")
         self.score = keras.layers.Dense(1)
@@ -119,11 +112,7 @@ class AttentiveStatistics(keras.layers.Layer):
         variance = ops.sum(weights * ops.square(steps), axis=1) - ops.square(mean)
         return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 0.0) + _VARIANCE_FLOOR)], axis=-1)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden": self.hidden, "stack": self.stack}
 
-
-@keras.saving.register_keras_serializable(package="stream_ser")
 class WindowStatistics(keras.layers.Layer):
     """``[batch, frames, coef]``, ``length[batch]`` -> statistics of the window, ``[batch, 11 * coef]``.
 

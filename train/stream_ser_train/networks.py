@@ -35,16 +35,12 @@ def _inputs(coefficients: int, scale: Scale) -> tuple[keras.KerasTensor, keras.K
 
 
 def lstm(coefficients: int, scale: Scale) -> keras.Model:
-    """Two residual causal LSTM layers over the sequence of frames, pooled by attentive statistics."""
+    """A causal LSTM over the sequence of frames, pooled by attentive statistics."""
     mfcc, length, frames = _inputs(coefficients, scale)
     steps = StackFrames(STACK)(CausalDynamics()(frames))
-    steps = SpecAugment()(steps)
-    steps = keras.layers.Dense(128)(steps)
-    steps = keras.layers.Dropout(0.2)(steps)
-    for _ in range(2):
-        steps = steps + keras.layers.Dropout(0.3)(keras.layers.LSTM(128, return_sequences=True)(steps))
-    pooled = AttentiveStatistics(64, STACK)(steps, length)
-    pooled = keras.layers.Dropout(0.4)(pooled)
+    steps = keras.layers.Dropout(0.1)(SpecAugment()(steps))
+    steps = keras.layers.Dropout(0.5)(keras.layers.LSTM(192, return_sequences=True)(steps))
+    pooled = keras.layers.Dropout(0.5)(AttentiveStatistics(64, STACK)(steps, length))
     return keras.Model([mfcc, length], keras.layers.Dense(len(EMOTIONS), name="logits")(pooled), name="lstm")
 
 

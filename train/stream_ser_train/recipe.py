@@ -14,7 +14,7 @@ class Recipe:
     copies: int = 8
     """Altered copies of each clip."""
     fits: dict[str, FitSettings] = field(
-        default_factory=lambda: {"lstm": FitSettings(epochs=80), "mlp": FitSettings(epochs=80)}
+        default_factory=lambda: {"lstm": FitSettings(epochs=100), "mlp": FitSettings(epochs=100)}
     )
     original_epochs: int = 100
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from speech_corpus import clip_name
+from stream_ser_train.corpus import Clip
+from stream_ser_train.examples import Heard
+from stream_ser_train.fit import FitSettings, InterruptedFitError, clip_probabilities, fit
+
+SHORT = FitSettings(epochs=6, batch=16, checkpoint_every=2)
+
+
+def toy(actors: range, shift: float = 2.0) -> list[Heard]:
+    """Two emotions that differ in the first coefficient."""
+    rng = np.random.default_rng(0)
+    made = []
+    for actor in actors:
+        for emotion in (1, 2):
+            frames = rng.standard_normal((60, 30)).astype(np.float32)
+            frames[:, 0] += shift * emotion
+            made.append(Heard(Clip(clip_name(emotion, actor), Path()), ((frames,), (frames + 0.1,)), 30))
+    return made
+
+
+def weights(model: keras.Model) -> Iterator[np.ndarray]:
+    for variable in model.trainable_variables:
+        yield variable.numpy()
+
+
+@pytest.mark.parametrize("name", ["lstm", "mlp"])
+def test_a_network_learns_what_can_be_learnt(name: str) -> None:
+    held_out = toy(range(20, 25))
+    model, history = fit(name, toy(range(1, 20)), FitSettings(epochs=40, batch=16), 0, held_out=held_out)
+    answers = clip_probabilities(model, held_out)
+    assert np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in held_out]) >= 0.9
+    assert len(history.loss) == 40
+    assert history.loss[-1] < history.loss[0]
+    assert [epoch for epoch, _ in history.held_out] == [10, 20, 30, 40]
+
+
+def test_equal_seeds_give_equal_networks() -> None:
+    one, _ = fit("mlp", toy(range(1, 9)), SHORT, 3)
+    same, _ = fit("mlp", toy(range(1, 9)), SHORT, 3)
+    other, _ = fit("mlp", toy(range(1, 9)), SHORT, 4)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(one), weights(same), strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_an_interrupted_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    def interrupt(epoch: int, epochs: int) -> None:
+        if epoch == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedFitError) as stopped:
+        fit("mlp", toy(range(1, 9)), SHORT, 0, checkpoint=tmp_path, epoch_done=interrupt)
+    assert stopped.value.checkpoint == tmp_path
+    epochs: list[int] = []
+    _, history = fit("mlp", toy(range(1, 9)), SHORT, 0, checkpoint=tmp_path, epoch_done=lambda epoch, _: epochs.append(epoch))
+    assert epochs == [5, 6]
+    assert len(history.loss) == 6
+
+
+def test_a_finished_fit_is_not_done_again(tmp_path: Path) -> None:
+    model, _ = fit("mlp", toy(range(1, 9)), SHORT, 0, checkpoint=tmp_path)
+    epochs: list[int] = []
+    again, _ = fit("mlp", toy(range(1, 9)), SHORT, 0, checkpoint=tmp_path, epoch_done=lambda epoch, _: epochs.append(epoch))
+    assert epochs == []
+    assert all(np.array_equal(a, b) for a, b in zip(weights(model), weights(again), strict=True))
+
+
+def test_an_interruption_before_the_first_checkpoint_says_so(tmp_path: Path) -> None:
+    def interrupt(epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedFitError) as stopped:
+        fit("mlp", toy(range(1, 9)), SHORT, 0, checkpoint=tmp_path, epoch_done=interrupt)
+    assert stopped.value.checkpoint is None
+
+
+def test_a_clip_is_answered_by_its_utterances_weighted_by_length() -> None:
+    model, _ = fit("mlp", toy(range(1, 9)), SHORT, 0)
+    (first, second) = (one.copies[0][0] for one in toy(range(1, 2)))
+    clip = Clip(clip_name(1, 1), Path())
+    long, short = np.concatenate((first, first)), second
+    (both,) = clip_probabilities(model, [Heard(clip, ((long, short),), 30)])
+    (of_long,), (of_short,) = (clip_probabilities(model, [Heard(clip, ((part,),), 30)]) for part in (long, short))
+    np.testing.assert_allclose(both, (2 * of_long + of_short) / 3, atol=1e-5)
+
+
+def test_a_clip_in_which_nothing_was_heard_has_no_answer() -> None:
+    model, _ = fit("mlp", toy(range(1, 9)), SHORT, 0)
+    answers = clip_probabilities(model, [Heard(Clip(clip_name(1, 1), Path()), ((),), 30), *toy(range(1, 2))])
+    assert not answers[0].any()
+    np.testing.assert_allclose(answers[1:].sum(axis=1), 1.0, atol=1e-5)
