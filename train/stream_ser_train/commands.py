@@ -13,6 +13,7 @@ from rich.console import Console
 from stream_ser.errors import UserError
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, open_corpus
 from stream_ser_train.progress import bar
+from stream_ser_train.quiet import import_tensorflow
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -26,6 +27,7 @@ class RecipeChoice(StrEnum):
 
 def train_command(data: Path | None, out: Path, recipe: str, seed: int, quick: bool, console: Console) -> None:
     """``stream-ser train``."""
+    import_tensorflow()
     from stream_ser_train.fit import InterruptedFitError
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
     from stream_ser_train.train import sample, train, train_original
@@ -55,6 +57,7 @@ def evaluate_command(
     protocol: str, data: Path | None, out: Path, seeds: int, jobs: int | None, quick: bool, console: Console
 ) -> None:
     """``stream-ser evaluate``."""
+    import_tensorflow()
     from stream_ser_train.evaluate import Protocol, confusion, evaluate, prepare, summary
     from stream_ser_train.plots import plot_confusion
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS

@@ -22,10 +22,11 @@ from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser_train import provenance
 from stream_ser_train.corpus import Corpus
-from stream_ser_train.examples import hear, leave_interrupts_to_parent
+from stream_ser_train.examples import hear
 from stream_ser_train.fit import clip_probabilities, fit
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
+from stream_ser_train.quiet import start_training_worker
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
 from stream_ser_train.splits import Split, at_random, by_actor
@@ -64,7 +65,7 @@ class Task:
         key.update(" ".join(clip.name for clip in self.split.train + self.split.test).encode())
         for source in _SOURCES:
             key.update((Path(__file__).parent / source).read_bytes())
-        name = f"{self.split.name.replace(' ', '-')}-seed-{self.seed}-{self.model}-{key.hexdigest()[:12]}.npy"
+        name = f"{self.split.name.replace(' ', '-')}-seed-{self.seed}-{self.model}-{key.hexdigest()[:12]}.npz"
         return self.cache / "evaluate" / name
 
 
@@ -77,6 +78,7 @@ class Outcome:
     seeds: tuple[int, ...]
     scores: dict[str, list[list[Scores]]]
     wall_seconds: float
+    """Training and testing, by all jobs together, over their number: also where a run was stopped and went on."""
 
 
 def prepare(corpus: Corpus, recipe: Recipe, cache: Path, progress: Step) -> None:
@@ -103,7 +105,6 @@ def evaluate(
     Raises:
         CorpusError: the clips cannot be divided so.
     """
-    began = time.monotonic()
     if protocol is Protocol.SPEAKER_INDEPENDENT:
         plan = [(split, seed) for seed in seeds for split in by_actor(corpus.clips)]
         splits = tuple(by_actor(corpus.clips))
@@ -113,18 +114,17 @@ def evaluate(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     tasks = [Task(split, seed, model, recipe, cache, threads) for model in OURS + THEIRS for split, seed in plan]
     _run(tasks, jobs, done)
+    answers = {(task.model, task.seed, task.split.name): np.load(task.file) for task in tasks}
     scores: dict[str, list[list[Scores]]] = {
-        model: [[_score(split, np.load(Task(split, seed, model, recipe, cache, 1).file)) for split in splits] for seed in seeds]
+        model: [[_score(split, answers[model, seed, split.name]["answers"]) for split in splits] for seed in seeds]
         for model in OURS + THEIRS
     }
     scores[FUSED] = [
-        [
-            _score(split, np.mean([np.load(Task(split, seed, m, recipe, cache, 1).file) for m in OURS], axis=0))
-            for split in splits
-        ]
+        [_score(split, np.mean([answers[m, seed, split.name]["answers"] for m in OURS], axis=0)) for split in splits]
         for seed in seeds
     ]
-    return Outcome(protocol, splits, tuple(seeds), scores, time.monotonic() - began)
+    seconds = sum(float(answer["seconds"]) for answer in answers.values())
+    return Outcome(protocol, splits, tuple(seeds), scores, seconds / jobs)
 
 
 def summary(outcome: Outcome, command: str) -> dict[str, Any]:
@@ -153,7 +153,8 @@ def confusion(outcome: Outcome, model: str) -> Scores:
 def _model_summary(scores: list[list[Scores]]) -> dict[str, Any]:
     uar = np.array([[one.uar for one in by_split] for by_split in scores])
     accuracy = np.array([[one.accuracy for one in by_split] for by_split in scores])
-    recall = np.nanmean([one.recall for by_split in scores for one in by_split], axis=0)
+    recalls = [one.recall_by_emotion() for by_split in scores for one in by_split]
+    occurring = [emotion for emotion in EMOTIONS if any(emotion in recall for recall in recalls)]
     return {
         "uar": {
             "mean": _round(uar.mean()),
@@ -161,11 +162,13 @@ def _model_summary(scores: list[list[Scores]]) -> dict[str, Any]:
             "per_fold": [_round(value) for value in uar.mean(axis=0)],
         },
         "accuracy": {"mean": _round(accuracy.mean()), "std": _round(accuracy.mean(axis=1).std())},
-        "recall": {emotion: _round(value) for emotion, value in zip(EMOTIONS, recall, strict=True)},
+        "recall": {
+            emotion: _round(np.mean([recall[emotion] for recall in recalls if emotion in recall])) for emotion in occurring
+        },
     }
 
 
-def _round(value: float) -> float:
+def _round(value: float | np.floating[Any]) -> float:
     return round(float(value), 4)
 
 
@@ -180,7 +183,7 @@ def _run(tasks: Sequence[Task], jobs: int, done: Step) -> None:
     done(finished, len(tasks))
     if not open_tasks:
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=leave_interrupts_to_parent) as workers:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=start_training_worker) as workers:
         waiting = {workers.submit(_train_and_test, task) for task in open_tasks}
         try:
             while waiting:
@@ -198,6 +201,7 @@ def _run(tasks: Sequence[Task], jobs: int, done: Step) -> None:
 
 def _train_and_test(task: Task) -> None:
 
+    began = time.monotonic()
     tf.config.threading.set_intra_op_parallelism_threads(task.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if task.model in ORIGINAL:
@@ -216,6 +220,6 @@ def _train_and_test(task: Task) -> None:
         settings = task.recipe.fits[task.model]
         model, _ = fit(task.model, [heard[clip] for clip in task.split.train], settings, task.seed)
         answers = clip_probabilities(model, [heard[clip] for clip in task.split.test])
-    partial = task.file.with_suffix(".part.npy")
-    np.save(partial, answers)
+    partial = task.file.with_suffix(".part.npz")
+    np.savez(partial, answers=answers, seconds=time.monotonic() - began)
     partial.replace(task.file)

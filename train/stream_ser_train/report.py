@@ -60,6 +60,6 @@ def score_table(models: dict[str, tuple[float, float, dict[str, float]]]) -> lis
     """A table of UAR, accuracy and recall by emotion, in percent."""
     lines = [f"| model | UAR % | accuracy % | {' | '.join(EMOTIONS)} |", "|---" * (len(EMOTIONS) + 3) + "|"]
     for name, (uar, accuracy, recall) in models.items():
-        cells = " | ".join(f"{100 * recall[emotion]:.0f}" for emotion in EMOTIONS)
+        cells = " | ".join(f"{100 * recall[emotion]:.0f}" if emotion in recall else "-" for emotion in EMOTIONS)
         lines.append(f"| {name} | **{100 * uar:.1f}** | {100 * accuracy:.1f} | {cells} |")
     return lines

@@ -25,6 +25,10 @@ class Scores:
             values: NDArray[np.float64] = np.diag(self.counts) / self.counts.sum(axis=1)
         return values
 
+    def recall_by_emotion(self) -> dict[str, float]:
+        """Of the emotions that occurred."""
+        return {emotion: float(r) for emotion, r in zip(EMOTIONS, self.recall, strict=True) if not np.isnan(r)}
+
     @property
     def uar(self) -> float:
         """Unweighted average recall: the mean over the emotions that occurred."""

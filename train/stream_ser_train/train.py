@@ -65,7 +65,7 @@ class Result:
                 name: {
                     "uar": round(scores.uar, 4),
                     "accuracy": round(scores.accuracy, 4),
-                    "recall": dict(zip(EMOTIONS, (round(float(r), 4) for r in scores.recall), strict=True)),
+                    "recall": {emotion: round(recall, 4) for emotion, recall in scores.recall_by_emotion().items()},
                 }
                 for name, scores in self.scores.items()
             },

@@ -1,0 +1,139 @@
+"""The training commands as processes, on a small corpus of our own synthetic speech."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import soundfile
+from process import Command, refused
+from signals import silence
+from speech_corpus import clip_name, write_corpus
+
+from stream_ser.features import MfccSettings
+from stream_ser.models.bundle import MODELS, load_bundle
+from stream_ser.models.provider import CPU
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("data"), actors=(1, 2, 3, 4))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+def test_training_writes_bundles_and_a_report_that_listen_can_use(data: Path, tmp_path: Path, cache: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    with Command("train", "--data", str(data), "--out", str(out), "--quick", env=cache) as train:
+        assert train.wait() == 0, train.errors
+        assert train.errors == ""
+        assert "Keras and ONNX agree" in train.output
+        assert f"Report: {out / 'report.md'}" in train.output
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["held_out_actors"] == [2]
+    assert set(metrics["models"]) == {"lstm", "mlp", "fused"}
+    assert max(metrics["parity"].values()) <= 1e-5
+    report = (out / "report.md").read_text()
+    for picture in ("learning-curves.png", "confusion-lstm.png", "confusion-mlp.png", "confusion-fused.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+        assert f"({picture})" in report
+    for name in MODELS:
+        metadata = load_bundle(out / f"{name}.onnx", MfccSettings(), [CPU]).metadata
+        assert metadata.training["corpus"]["actors"] == 4
+    with Command("listen", "--input", "demo", "--fast", "--port", "0", "--models", str(out)) as listen:
+        assert listen.wait() == 0
+        assert " = " in listen.output
+
+
+def test_the_original_recipe_is_measured_on_the_same_actors(data: Path, tmp_path: Path, cache: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    arguments = ("train", "--data", str(data), "--out", str(out), "--quick", "--recipe", "original")
+    with Command(*arguments, env=cache) as train:
+        assert train.wait() == 0, train.errors
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert set(metrics["models"]) == {"original_lstm", "original_mlp"}
+    assert metrics["held_out_actors"] == [2]
+    assert not list(out.glob("*.onnx"))
+
+
+def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
+    data: Path, tmp_path: Path, cache: dict[str, str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("train", "--data", str(data), "--out", str(out))
+    with Command(*arguments, env=cache) as train:
+        while not list(out.glob("checkpoints/*/history.json")):
+            assert train.process.poll() is None, train.errors
+        train.process.send_signal(signal.SIGINT)
+        assert train.wait() == 1
+        (line,) = train.errors.splitlines()
+        assert line.startswith(f"stream-ser: stopped; the last checkpoint is in {out / 'checkpoints'}")
+        assert line.endswith("the same command goes on from it")
+        checkpoint = Path(line.split("checkpoint is in ")[1].split(";")[0])
+    before = json.loads((checkpoint / "history.json").read_text())["loss"]
+    with Command(*arguments, env=cache) as train:
+        while json.loads((checkpoint / "history.json").read_text())["loss"] == before:
+            assert train.process.poll() is None, train.errors
+    after = json.loads((checkpoint / "history.json").read_text())["loss"]
+    assert after[: len(before)] == before
+
+
+def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(data, folder)
+    shutil.copytree(data / "Actor_01", folder / "again" / "Actor_01")
+    (folder / "Actor_02" / clip_name(1, 2)).write_bytes(b"damaged")
+    soundfile.write(folder / "Actor_03" / "notes.wav", silence(0.1), 16_000)
+    with Command("data", "check", str(folder)) as check:
+        assert check.wait() == 1
+        assert "8 doubled (counted once)" in check.output
+        assert "1 not RAVDESS speech (passed over): Actor_03/notes.wav" in check.output
+        assert f"{clip_name(1, 2)} is unreadable" in check.output
+        assert "actor 4: 52 of 60 clips missing" in check.output
+        assert "31 of 1440 clips are usable." in check.output
+        assert check.errors.startswith(f"stream-ser: {folder} is not whole")
+
+
+def test_the_real_set_is_found_whole(ravdess: Path) -> None:
+    with Command("data", "check", str(ravdess)) as check:
+        assert check.wait() == 0
+        assert "1440 of 1440 clips are usable." in check.output
+
+
+class TestRefusals:
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        with refused("train", "--data", str(tmp_path), "--out", str(tmp_path / "out")) as line:
+            assert "holds no RAVDESS speech clip" in line
+
+    def test_one_actor_only(self, tmp_path: Path) -> None:
+        write_corpus(tmp_path / "data", actors=(5,), emotions=(1, 2))
+        with refused("train", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")) as line:
+            assert "has one actor only (5)" in line
+
+    def test_clips_without_speech(self, tmp_path: Path, cache: dict[str, str]) -> None:
+        for actor in (1, 2):
+            soundfile.write(tmp_path / clip_name(1, actor), silence(1.0), 16_000)
+        with refused("train", "--data", str(tmp_path), "--out", str(tmp_path / "out"), env=cache) as line:
+            assert "no speech was heard" in line
+
+    def test_a_damaged_clip(self, tmp_path: Path, cache: dict[str, str]) -> None:
+        write_corpus(tmp_path / "data", actors=(1, 2), emotions=(1,))
+        (tmp_path / "data" / "Actor_02" / clip_name(1, 2)).write_bytes(b"damaged")
+        with refused("train", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), env=cache) as line:
+            assert f"{clip_name(1, 2)} is unreadable" in line
+
+    def test_too_few_actors_for_the_folds(self, data: Path, tmp_path: Path) -> None:
+        with refused("evaluate", "--data", str(data), "--out", str(tmp_path), "--quick") as line:
+            assert "the clips are of actors 1, 2, 3, 4 only" in line
+
+    @pytest.mark.parametrize(("option", "value"), [("--recipe", "best"), ("--protocol", "easy")])
+    def test_an_unknown_choice(self, option: str, value: str, tmp_path: Path) -> None:
+        command = "train" if option == "--recipe" else "evaluate"
+        with refused(command, "--out", str(tmp_path), option, value) as line:
+            assert f"{option} is '{value}'; it must be" in line

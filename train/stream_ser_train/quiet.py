@@ -1,0 +1,38 @@
+"""Starts TensorFlow on the CPU, without its notes on the terminal; no setting of its own silences them all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+
+
+def import_tensorflow() -> None:
+    """Import and initialise TensorFlow with standard error set aside; shown after all if that fails.
+
+    On the CPU even where there is a GPU: there an LSTM would turn into a node that cannot be exported
+    (tensorflow-onnx#2359), and the networks are too small to gain.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.set_visible_devices([], "GPU")
+            tf.get_logger().setLevel("ERROR")
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def start_training_worker() -> None:
+    """Begin a worker process that trains: Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_tensorflow()
