@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -54,7 +55,7 @@ class LabelView:
                 if not self._console.is_terminal:
                     self._print(Text(f"{message.end:8.1f} s    {events.NO_SPEECH}"))
             case protocol.Gap():
-                lost = f"{message.seconds:.1f} s of audio" if message.seconds is not None else f"{message.messages} messages"
+                lost = f"{message.messages} messages" if message.seconds is UNSET else f"{message.seconds:.1f} s of audio"
                 self._print(Text(f"           lost {lost}: {message.reason}", "yellow"))
             case protocol.Error():
                 self._print(Text(f"           error {message.code}: {message.message}", "red"))

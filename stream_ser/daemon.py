@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from websockets.frames import CloseCode
+
 from stream_ser import __version__, protocol
 from stream_ser.audio.devices import find_device, input_devices
 from stream_ser.audio.file import DEMO, FileSource
 from stream_ser.audio.microphone import Microphone
 from stream_ser.audio.source import AudioError, Source
 from stream_ser.engine import Engine, Stream, Worker
+from stream_ser.errors import UserError
 from stream_ser.events import NO_SPEECH, Emotion, Event, SpeechEnd
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier
@@ -92,7 +95,8 @@ class Daemon:
             await asyncio.to_thread(self.source.stop)
             await asyncio.to_thread(worker.stop)
             self._publish(self._status())
-            await self._server.stop()
+            broken = self._failure is not None and not isinstance(self._failure, UserError)
+            await self._server.stop(CloseCode.INTERNAL_ERROR if broken else CloseCode.GOING_AWAY)
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.remove_signal_handler(number)
         if self._failure is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stream_ser import events
 
@@ -79,9 +79,9 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
     """Something was lost: audio (`overflow`), or messages to this client (`slow_client`)."""
 
     reason: Annotated[str, Meta(description="`overflow` or `slow_client`.")]
-    start: Seconds | None = None
-    seconds: Annotated[float | None, Meta(description="Audio lost.")] = None
-    messages: Annotated[int | None, Meta(description="Interim `emotion` messages that newer ones replaced.")] = None
+    start: Annotated[float | UnsetType, Meta(description="Stream time from which on audio was lost.")] = UNSET
+    seconds: Annotated[float | UnsetType, Meta(description="Audio lost.")] = UNSET
+    messages: Annotated[int | UnsetType, Meta(description="Interim `emotion` messages that newer ones replaced.")] = UNSET
 
 
 class Error(Message, frozen=True, kw_only=True, tag="error"):

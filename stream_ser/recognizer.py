@@ -124,7 +124,6 @@ class Recognizer:
         self._origin = origin
         self._filled = 0
         self._heard = 0
-        self._previous_end = 0
         self._skipped: int | None = None
 
     @property
@@ -259,13 +258,10 @@ class Recognizer:
             self._events.append(end)
             self._events += self._after
             self._after = []
-        self._decision.reset()
-        self._previous_end = ended.end
 
     def _window(self, start: int, last_frame: int, end: int, *, is_final: bool) -> Window:
         """The frames up to ``last_frame`` of the utterance from sample ``start`` to ``end``, as many as a model sees."""
-        lead = max(self._previous_end, start - self._lead)
-        first_frame = max(self._frame(lead), last_frame - self._window_frames, self._history.start)
+        first_frame = max(self._frame(start - self._lead), last_frame - self._window_frames, self._history.start)
         begin = max(start, first_frame * self._step)
         return Window(
             self._history.view(first_frame, last_frame),

@@ -135,10 +135,10 @@ class Server:
         for client in self._clients:
             client.offer(frame)
 
-    async def stop(self) -> None:
-        """Close every connection with 1001 and stop accepting."""
+    async def stop(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
+        """Close every connection with ``code`` and stop accepting."""
         if self._listener is not None:
-            self._listener.close()
+            self._listener.close(code=code)
             await self._listener.wait_closed()
 
     async def _serve_client(self, connection: ServerConnection) -> None:

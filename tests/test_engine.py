@@ -14,7 +14,7 @@ from stream_ser.events import Emotion, Event, Gap, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, Frames, load_classifier
 from stream_ser.models.provider import ProviderChoice
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, Window
 
 
 @pytest.fixture
@@ -132,6 +132,44 @@ def test_audio_that_the_ring_could_not_hold_is_told_as_a_gap(classifier: Classif
     assert gaps[0].seconds == pytest.approx(2.5 + 0.8)
     (start,) = [event.start for event in listener.events if isinstance(event, SpeechStart)]
     assert start == pytest.approx(1.0 + RING_SECONDS + 2.5, abs=0.04)
+
+
+class Recording(Recognizer):
+    """A recogniser that keeps what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__(MfccSettings(), detector=Syllables())
+        self.heard: list[Samples] = []
+
+    def advance(self, samples: Samples) -> tuple[int, Window | None]:
+        taken, window = super().advance(samples)
+        self.heard.append(samples[:taken].copy())
+        return taken, window
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_a_source_is_heard_to_its_last_sample(classifier: Classifier, rate: int) -> None:
+    engine, recognizer = Engine(classifier), Recording()
+    stream = engine.add(rate, recognizer, lambda events: None, lambda: None)
+    signal = voice(1.3, np.random.default_rng(0))
+    stream.ring.write(resample(signal, RATE, rate))
+    stream.ring.end()
+    settle(engine)
+    assert sum(map(len, recognizer.heard)) == pytest.approx(1.3 * RATE, abs=2)
+
+
+def test_nothing_from_before_a_gap_is_heard_after_it(classifier: Classifier) -> None:
+    engine, recognizer = Engine(classifier), Recording()
+    rate = 48_000
+    stream = engine.add(rate, recognizer, lambda events: None, lambda: None)
+    stream.ring.write(np.ones(rate, np.float32))
+    settle(engine)
+    before = len(recognizer.heard)
+    stream.ring.write(np.zeros(round((RING_SECONDS + 1) * rate), np.float32))
+    stream.ring.end()
+    settle(engine)
+    assert np.concatenate(recognizer.heard[:before]).any()
+    assert not np.concatenate(recognizer.heard[before:]).any()
 
 
 def test_a_worker_hears_what_is_written_until_it_is_stopped(classifier: Classifier) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,23 @@ def test_a_fast_writer_never_hands_torn_samples_to_the_reader() -> None:
         position += len(chunk.samples)
     writer.join()
     assert lost > 0
+
+
+def test_what_is_overwritten_while_it_is_read_is_lost_not_torn(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = SampleRing(100, Signal())
+    ring.write(numbered(0, 100))
+    copy = np.concatenate
+
+    def overtaken(parts: tuple[np.ndarray, ...]) -> np.ndarray:
+        ring.write(numbered(100, 30))
+        return copy(parts)
+
+    monkeypatch.setattr(np, "concatenate", overtaken)
+    chunk = ring.read(50)
+    monkeypatch.undo()
+    assert chunk.lost == 30
+    np.testing.assert_array_equal(chunk.samples, numbered(30, 20))
+    np.testing.assert_array_equal(ring.read(200).samples, numbered(50, 80))
 
 
 def test_a_signal_set_before_the_wait_is_not_missed_and_counts_once() -> None:
