@@ -131,11 +131,6 @@ class Recognizer:
         """Seconds of the stream taken so far."""
         return self._seconds(self._heard + self._filled + (self._skipped or 0))
 
-    @property
-    def speaking(self) -> bool:
-        """Whether an utterance is in progress."""
-        return self._gate.utterance is not None
-
     def advance(self, samples: NDArray[np.float32]) -> tuple[int, Window | None]:
         """Take samples up to the end of the hop; return how many, and the window to answer if the hop asks for one.
 
@@ -167,9 +162,9 @@ class Recognizer:
             RuntimeError: the last window was not answered.
         """
         self._refuse_pending()
-        ended = self._listen() or self._gate.close()
-        if ended is not None:
-            self._end_utterance(ended)
+        for ended in (self._listen(), self._gate.close()):
+            if ended is not None:
+                self._end_utterance(ended)
         return self._pending
 
     def skip(self, samples: int, reason: str) -> Window | None:
@@ -250,13 +245,14 @@ class Recognizer:
     def _end_utterance(self, ended: Utterance) -> None:
         assert ended.end is not None
         end = SpeechEnd(self._seconds(ended.start), self._seconds(ended.end))
-        if ended.end - ended.start >= SHORTEST * self.sample_rate:
+        if self._pending is not None:  # another ended in the same hop: this one, of a part of it, gets no label
+            self._after.append(end)
+        elif ended.end - ended.start >= SHORTEST * self.sample_rate:
             last_frame = min(self._history.end, self._frame(ended.end + self._lead))
             self._pending = self._window(ended.start, last_frame, ended.end, is_final=True)
             self._after.insert(0, end)
         else:
-            self._events.append(end)
-            self._events += self._after
+            self._events += [end, *self._after]
             self._after = []
 
     def _window(self, start: int, last_frame: int, end: int, *, is_final: bool) -> Window:

@@ -135,6 +135,12 @@ def test_a_hop_that_holds_an_end_and_a_start_tells_them_in_order() -> None:
     assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"] * 2
 
 
+def test_a_stream_that_ends_within_a_hop_closes_what_began_in_it() -> None:
+    rng = np.random.default_rng(0)
+    events = hear(new(hop=0.5), [silence(0.1), voice(0.55, rng), silence(0.6), voice(0.2, rng)])
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd", "SpeechStart", "SpeechEnd"]
+
+
 def test_broken_samples_count_as_silence_and_are_counted(conversation: Samples) -> None:
     spoilt, mended = conversation.copy(), conversation.copy()
     spoilt[20_000:20_050], mended[20_000:20_050] = np.nan, 0.0

@@ -13,7 +13,7 @@ from rich.console import Console
 from stream_ser.errors import UserError
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, open_corpus
 from stream_ser_train.progress import bar
-from stream_ser_train.quiet import import_tensorflow
+from stream_ser_train.workers import import_tensorflow
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

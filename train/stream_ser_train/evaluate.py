@@ -26,10 +26,10 @@ from stream_ser_train.examples import hear
 from stream_ser_train.fit import clip_probabilities, fit
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.quiet import start_training_worker
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
 from stream_ser_train.splits import Split, at_random, by_actor
+from stream_ser_train.workers import start_training_worker
 
 RANDOM_SPLITS = 5
 OURS = ("lstm", "mlp")

@@ -8,7 +8,6 @@ saves the network and leaves the rest of the path as it is.
 from __future__ import annotations
 
 import hashlib
-import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from stream_ser.vad import CHUNK, VoiceActivity
 from stream_ser_train.augmentation import RECIPE, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
+from stream_ser_train.workers import start_worker
 
 Frames = NDArray[np.float32]
 """``float32[frames, coefficients]``"""
@@ -124,15 +124,10 @@ def hear(clips: Sequence[Clip], copies: int, features: MfccSettings, cache: Path
     new = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
     if new:
         cached = len(clips) - len(new)
-        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=leave_interrupts_to_parent) as pool:
+        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=start_worker) as pool:
             for done, _ in enumerate(pool.map(_listen_to_clip, new, chunksize=4), start=cached + 1):
                 progress(done, len(clips))
     return [_load(clip, copies, features, file) for clip, file in zip(clips, files, strict=True)]
-
-
-def leave_interrupts_to_parent() -> None:
-    """For worker processes: Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _listen_to_clip(task: tuple[Clip, int, MfccSettings, Path]) -> None:
