@@ -74,6 +74,7 @@ def listen(
 
     from stream_ser.console import LabelView
     from stream_ser.daemon import Daemon
+    from stream_ser.server import is_loopback
     from stream_ser.settings import load_settings
 
     settings = load_settings({name: value for name, value in locals().items() if name in LISTEN_SETTINGS})
@@ -86,6 +87,8 @@ def listen(
             f"Connect to {address}, for example: stream-ser watch {address}",
         ):
             console.print(line, soft_wrap=True, highlight=False)
+        if not is_loopback(settings.host):
+            console.print(f"Anyone who reaches {settings.host} can read along: this version asks for no token.", style="yellow")
         if settings.input is None:
             console.print("Speak; Ctrl-C ends.")
 

@@ -120,7 +120,14 @@ class Daemon:
         return [hello, self._status()]
 
     def _status(self) -> protocol.Status:
-        return protocol.Status(state=self._state, time=self._stream.recognizer.time, label=self._label)
+        recognizer = self._stream.recognizer
+        return protocol.Status(
+            state=self._state,
+            time=recognizer.time,
+            label=self._label,
+            repaired=recognizer.repaired,
+            overflows=self.source.overflows,
+        )
 
     def _publish(self, message: protocol.ServerMessage) -> None:
         self._server.publish(message)
@@ -136,9 +143,8 @@ class Daemon:
         self._on_loop(self._publish_events, events)
 
     def _end(self) -> None:
-        failure = getattr(self.source, "failure", None)
-        if failure is not None:
-            self._failure = AudioError(f"{self.source.name} broke off: {failure}")
+        if self.source.failure is not None:
+            self._failure = AudioError(f"{self.source.name} broke off: {self.source.failure}; the file is damaged")
         self._on_loop(self._finish, "ended")
 
     def _fail(self, error: BaseException) -> None:

@@ -73,6 +73,8 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
     state: Annotated[str, Meta(description="`listening`, `ended` (the file is over) or `stopping`.")]
     time: Seconds
     label: Annotated[str, Meta(description="The label now: an emotion, `uncertain` or `no_speech`.")]
+    repaired: Annotated[int, Meta(description="Samples so far that were no numbers (NaN, infinity); heard as silence.")]
+    overflows: Annotated[int, Meta(description="Blocks so far that the sound system gave incomplete.")]
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import re
 from collections import deque
@@ -34,6 +35,14 @@ CLOSING = 2.0
 
 _ORIGINS = [None, re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")]
 """Programs and pages of this machine; no page of the web may read along."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what is served on ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class ServerError(UserError):

@@ -14,9 +14,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from stream_ser import protocol
-from stream_ser.server import LARGEST, QUEUE, Server, ServerError
+from stream_ser.server import LARGEST, QUEUE, Server, ServerError, is_loopback
 
-GREETING = protocol.Status(state="listening", time=0.0, label="no_speech")
+GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, overflows=0)
 WAIT = 20.0
 
 
@@ -192,8 +192,16 @@ async def test_an_address_of_another_machine_is_refused() -> None:
         await Server(lambda: []).start("192.0.2.1", 0)
 
 
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example", False)],
+)
+def test_loopback_is_known(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone
+
+
 async def test_messages_are_json_with_their_type_first() -> None:
     async with serving() as (_, address), connect(address) as client:
         text = await client.recv()
         assert isinstance(text, str)
-        assert list(json.loads(text)) == ["type", "seq", "state", "time", "label"]
+        assert list(json.loads(text)) == ["type", "seq", "state", "time", "label", "repaired", "overflows"]

@@ -45,7 +45,7 @@ class FileSource:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failure: str | None = None
-        """Why the file broke off before its end, if it did."""
+        self.overflows = 0
 
     def start(self, ring: SampleRing) -> None:
         self._thread = threading.Thread(target=self._play, args=(ring,), name="file source", daemon=True)

@@ -23,7 +23,7 @@ class Microphone:
         self.name = device.name
         self.sample_rate = device.sample_rate
         self.overflows = 0
-        """Blocks that PortAudio flagged as incomplete."""
+        self.failure: str | None = None
         self._stream: Any = None
 
     def start(self, ring: SampleRing) -> None:

@@ -23,6 +23,16 @@ class Source(Protocol):
     @property
     def sample_rate(self) -> int: ...
 
+    @property
+    def overflows(self) -> int:
+        """Blocks that the device gave incomplete, so far."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why the source broke off before its end, if it did."""
+        ...
+
     def start(self, ring: SampleRing) -> None:
         """Begin to write into ``ring``.
 

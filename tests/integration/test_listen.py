@@ -96,8 +96,12 @@ def test_a_file_with_broken_samples_is_heard_to_its_end(tmp_path: Path, rate: in
     signal_ = np.concatenate((silence(0.5), voice(1.0, np.random.default_rng(0)), silence(0.5)))
     signal_[3_000:9_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", np.stack([signal_, signal_], axis=1), rate, subtype="FLOAT")
-    with Command("listen", "--input", str(tmp_path / "nan.wav"), "--fast", "--port", "0", "--provider", "cpu") as command:
+    arguments = ("listen", "--input", str(tmp_path / "nan.wav"), "--port", "0", "--provider", "cpu")
+    with Command(*arguments) as command, connect(command.address()) as client:
+        messages, _ = follow(client)
         assert command.wait() == 0
+    assert isinstance(messages[-1], protocol.Status)
+    assert messages[-1].repaired > 0
     assert command.errors == ""
 
 
