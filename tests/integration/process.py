@@ -7,12 +7,25 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
 WAIT = 60.0
 """Seconds within which a slow machine must have done anything that is waited for."""
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = WAIT) -> None:
+    """Look again and again until the condition holds.
+
+    Raises:
+        AssertionError: it did not within ``seconds``.
+    """
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
+        pause.wait(0.02)
 
 
 class Command:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
 from needs import need_programs
-from process import WAIT, Command, refused
+from process import WAIT, Command, refused, wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -36,11 +35,7 @@ def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
         env=env,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + WAIT
-    while subprocess.run(["pactl", "info"], env=env, capture_output=True).returncode:
-        assert server.poll() is None, "pulseaudio ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not subprocess.run(["pactl", "info"], env=env, capture_output=True).returncode, "pulseaudio answers")
     subprocess.run(["pactl", "set-default-source", "room.monitor"], env=env, check=True)
     yield env
     server.terminate()
@@ -117,11 +112,9 @@ def _listen_in_silence(command: Command, seconds: float) -> float:
             assert isinstance(hello, protocol.Hello)
             return hello.time
 
-    begin = now()
-    deadline = time.monotonic() + WAIT
-    while (heard := now()) < begin + seconds:
-        assert time.monotonic() < deadline, f"stream time stands at {heard}"
-    return heard
+    until = now() + seconds
+    wait_until(lambda: now() >= until, f"stream time is {until}")
+    return until
 
 
 def test_the_virtual_microphone_is_listed(sound_server: dict[str, str]) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from process import Command, refused
+from process import Command, refused, wait_until
 from signals import silence
 from speech_corpus import clip_name, write_corpus
 
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import MODELS, load_bundle
 from stream_ser.models.provider import CPU
+
+TRAINING = 300.0
+"""Seconds within which a slow machine must have trained something small."""
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +71,22 @@ def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
     out = tmp_path / "out"
     arguments = ("train", "--data", str(data), "--out", str(out))
     with Command(*arguments, env=cache) as train:
-        while not list(out.glob("checkpoints/*/history.json")):
-            assert train.process.poll() is None, train.errors
+        wait_until(lambda: bool(list(out.glob("checkpoints/*/history.json"))), "a checkpoint is there", TRAINING)
         train.process.send_signal(signal.SIGINT)
         assert train.wait() == 1
         (line,) = train.errors.splitlines()
         assert line.startswith(f"stream-ser: stopped; the last checkpoint is in {out / 'checkpoints'}")
         assert line.endswith("the same command goes on from it")
         checkpoint = Path(line.split("checkpoint is in ")[1].split(";")[0])
-    before = json.loads((checkpoint / "history.json").read_text())["loss"]
-    with Command(*arguments, env=cache) as train:
-        while json.loads((checkpoint / "history.json").read_text())["loss"] == before:
-            assert train.process.poll() is None, train.errors
-    after = json.loads((checkpoint / "history.json").read_text())["loss"]
-    assert after[: len(before)] == before
+
+    def losses() -> list[float]:
+        content: list[float] = json.loads((checkpoint / "history.json").read_text())["loss"]
+        return content
+
+    before = losses()
+    with Command(*arguments, env=cache):
+        wait_until(lambda: losses() != before, "the fit went on", TRAINING)
+    assert losses()[: len(before)] == before
 
 
 def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_path: Path) -> None:
@@ -104,6 +109,15 @@ def test_the_real_set_is_found_whole(ravdess: Path) -> None:
     with Command("data", "check", str(ravdess)) as check:
         assert check.wait() == 0
         assert "1440 of 1440 clips are usable." in check.output
+
+
+def test_a_smoke_run_on_the_real_set_goes_through(ravdess: Path, tmp_path: Path, cache: dict[str, str]) -> None:
+    with Command("train", "--data", str(ravdess), "--out", str(tmp_path / "out"), "--quick", env=cache) as train:
+        assert train.process.wait(TRAINING) == 0
+        assert train.wait() == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["held_out_actors"] == [2, 5, 14, 15, 16]
+    assert metrics["corpus"] == {"clips": 240, "actors": 24, "doubled": 0}
 
 
 class TestRefusals:

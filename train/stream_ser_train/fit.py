@@ -178,5 +178,7 @@ class _Checkpoint:
 
     def write(self) -> None:
         self._files.save()
-        self._file.write_text(json.dumps(asdict(self._history)))
+        partial = self._file.with_suffix(".part")
+        partial.write_text(json.dumps(asdict(self._history)))
+        partial.replace(self._file)
         self.written = True
