@@ -57,14 +57,14 @@ def common(
 def listen(
     device: Annotated[str | None, typer.Option(help="Input device: number or part of its name (stream-ser devices).")] = None,
     input: Annotated[str | None, typer.Option(help="Sound file to hear instead of a device, or: demo.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to serve on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one. [default: 8765]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to serve on (default: 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one (default: 8765).")] = None,
     models: Annotated[
-        Path | None, typer.Option(help="Folder with lstm.onnx and mlp.onnx. [default: the bundled models]")
+        Path | None, typer.Option(help="Folder with lstm.onnx and mlp.onnx (default: the bundled models).")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="What runs the models: auto, cuda or cpu. [default: auto]")] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds between two answers. [default: 0.1]")] = None,
-    window: Annotated[float | None, typer.Option(help="Seconds of speech an answer looks back on. [default: 3.0]")] = None,
+    provider: Annotated[str | None, typer.Option(help="What runs the models: auto, cuda or cpu (default: auto).")] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds between two answers (default: 0.1).")] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds of speech an answer looks back on (default: 3.0).")] = None,
     realtime: Annotated[bool | None, typer.Option("--realtime/--fast", help="Pace of a sound file.")] = None,
 ) -> None:
     """Hear a microphone or a sound file and stream its emotions to WebSocket clients."""
@@ -163,7 +163,7 @@ def evaluate(
     data: Data = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("docs/results"),
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train with.")] = 1,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time. [default: one a core]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time (default: one a core).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A smoke run: everything happens, little is learnt.")] = False,
 ) -> None:
     """Retrain per split and write down how often the label was right on clips never heard."""

@@ -127,6 +127,7 @@ def hear(clips: Sequence[Clip], copies: int, features: MfccSettings, cache: Path
         with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=start_worker) as pool:
             for done, _ in enumerate(pool.map(_listen_to_clip, new, chunksize=4), start=cached + 1):
                 progress(done, len(clips))
+    progress(len(clips), len(clips))
     return [_load(clip, copies, features, file) for clip, file in zip(clips, files, strict=True)]
 
 
