@@ -21,7 +21,6 @@ from platformdirs import user_cache_path
 
 from stream_ser.audio.resample import resample
 from stream_ser.errors import UserError
-from stream_ser.events import EMOTIONS
 
 ACTORS = 24
 CLIPS_PER_ACTOR = 60
@@ -144,8 +143,3 @@ def default_place() -> Path:
 def cache_folder() -> Path:
     """The user's cache folder for downloads and computed features."""
     return user_cache_path("stream-ser")
-
-
-def emotion_counts(clips: tuple[Clip, ...]) -> dict[str, int]:
-    counts = Counter(clip.emotion for clip in clips)
-    return {emotion: counts[index] for index, emotion in enumerate(EMOTIONS)}
