@@ -51,7 +51,7 @@ def sentence(tmp_path: Path) -> Path:
     """The demo's first sentence, as the sound server plays it."""
     samples, rate = soundfile.read(DEMO, dtype="float32")
     file = tmp_path / "sentence.wav"
-    soundfile.write(file, samples[: round(5.5 * rate)], rate)
+    soundfile.write(file, samples[: round(6.8 * rate)], rate)
     return file
 
 

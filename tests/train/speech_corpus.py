@@ -11,8 +11,8 @@ import soundfile
 from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
 
-_SENTENCES = ((1.0, 4.9), (6.1, 9.7), (11.3, 13.5), (14.6, 16.9))
-"""Seconds of the demo's first four sentences."""
+_SENTENCES = (1.0, 7.4, 12.6, 15.8)
+"""Seconds at which the demo's first four sentences begin."""
 
 
 def clip_name(emotion: int, actor: int, repetition: int = 1, statement: int = 1) -> str:
@@ -26,10 +26,11 @@ def write_corpus(folder: Path, actors: Iterable[int], emotions: Iterable[int] = 
         place = folder / f"Actor_{actor:02}"
         place.mkdir(parents=True, exist_ok=True)
         for emotion in emotions:
-            begin, end = _SENTENCES[(emotion - 1) % len(_SENTENCES)]
-            sentence = demo[round(begin * demo_rate) : round(min(end, begin + 2.0) * demo_rate)]
+            begin = _SENTENCES[(emotion - 1) % len(_SENTENCES)]
+            sentence = demo[round(begin * demo_rate) : round((begin + 2.0) * demo_rate)]
+            sentence = sentence / np.abs(sentence).max()
             pitched = resample(sentence, round(demo_rate * (0.9 + 0.01 * actor)), rate)
             still = np.zeros(round(0.7 * rate), np.float32)
-            samples = np.concatenate((still, pitched * (0.3 + 0.08 * emotion), still))
+            samples = np.concatenate((still, pitched * (0.1 + 0.05 * emotion), still))
             soundfile.write(place / clip_name(emotion, actor), samples, rate, subtype="PCM_16")
     return folder
