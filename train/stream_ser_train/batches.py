@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from stream_ser_train.examples import Frames, Heard
 from stream_ser_train.networks import Scale
 
+WINDOW = 300
+"""Frames that a model sees at most: the default --window."""
+
 PADDING = 30
 """Frames of padding granularity: few distinct batch shapes, little waste."""
 
@@ -45,13 +48,13 @@ class TrainingSet:
 
     Args:
         window: frames that a model sees at most.
-        shortest: frames of the shortest window that the recogniser asks about.
+        shortest: frames of the shortest window; the recogniser asks about little less.
         hop: frames between two live windows.
         whole: share of windows that take the utterance to its end, as a final answer does.
     """
 
     def __init__(
-        self, heard: Sequence[Heard], window: int = 300, shortest: int = 40, hop: int = 10, whole: float = 0.8
+        self, heard: Sequence[Heard], window: int = WINDOW, shortest: int = 40, hop: int = 10, whole: float = 0.8
     ) -> None:
         self._heard = [one for one in heard if any(one.copies)]
         self._window, self._shortest, self._hop, self._whole = window, shortest, hop, whole

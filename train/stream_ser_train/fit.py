@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stream_ser.events import EMOTIONS
-from stream_ser_train.batches import TrainingSet, measure, pad
+from stream_ser_train.batches import WINDOW, TrainingSet, measure, pad
 from stream_ser_train.examples import Frames, Heard
 from stream_ser_train.networks import NETWORKS
 from stream_ser_train.progress import Step, silent
@@ -103,9 +103,9 @@ def fit(
     return model, history
 
 
-def final_window(frames: Frames, window: int = 300) -> Frames:
+def final_window(frames: Frames) -> Frames:
     """The frames that the final answer for an utterance is given on."""
-    return frames[-window:]
+    return frames[-WINDOW:]
 
 
 def clip_probabilities(model: keras.Model, heard: Sequence[Heard]) -> NDArray[np.float32]:
