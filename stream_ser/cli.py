@@ -159,7 +159,7 @@ def train(
 
 @app.command()
 def evaluate(
-    protocol: Annotated[str, typer.Option(help="speaker-independent, or random (leaky).")] = "speaker-independent",
+    protocol: Annotated[str, typer.Option(help="speaker-independent, random (leaky), or non-speech.")] = "speaker-independent",
     data: Data = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("docs/results"),
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train with.")] = 1,

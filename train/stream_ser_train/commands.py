@@ -11,7 +11,9 @@ from typing import TypeVar
 from rich.console import Console
 
 from stream_ser.errors import UserError
+from stream_ser_train import provenance
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, open_corpus
+from stream_ser_train.non_speech import LEVELS_DB, count_all
 from stream_ser_train.progress import bar
 from stream_ser_train.workers import import_tensorflow
 
@@ -65,6 +67,9 @@ def evaluate_command(
     from stream_ser_train.train import sample
 
     choice = _choose(Protocol, protocol, "--protocol")
+    if choice is Protocol.NON_SPEECH:
+        _evaluate_non_speech(out, jobs or os.cpu_count() or 1, quick, console)
+        return
     corpus = _open(data, console)
     recipe = FULL
     if quick:
@@ -89,6 +94,27 @@ def evaluate_command(
     table = {name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()}
     console.print("\n".join(score_table(table)), soft_wrap=True, highlight=False, markup=False)
     console.print(f"Results: {out / f'{choice.value}.json'} and .md", soft_wrap=True, highlight=False)
+
+
+def _evaluate_non_speech(out: Path, jobs: int, quick: bool, console: Console) -> None:
+    minutes = 0.5 if quick else 10.0
+    try:
+        with bar(console, "hearing what nobody says") as step:
+            counts = count_all(minutes, 0, jobs, step)
+    except KeyboardInterrupt:
+        raise UserError("stopped; nothing was written") from None
+    result = {
+        "command": "stream-ser evaluate --protocol non-speech" + (" --quick" if quick else ""),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        "levels_db": list(LEVELS_DB),
+        "signals": {name: {"minutes": minutes, "emotion_messages": count} for name, count in counts.items()},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "non-speech.json").write_text(json.dumps(result, indent=2) + "\n")
+    for name, count in counts.items():
+        console.print(f"{name:<12} {minutes:g} minutes, {count} emotion messages", highlight=False)
+    console.print(f"Results: {out / 'non-speech.json'}", soft_wrap=True, highlight=False)
 
 
 def check_command(place: Path, console: Console) -> None:

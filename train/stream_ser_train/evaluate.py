@@ -40,10 +40,11 @@ _SOURCES = ("augmentation.py", "batches.py", "examples.py", "fit.py", "layers.py
 
 
 class Protocol(StrEnum):
-    """How clips are divided."""
+    """How clips are divided; the last takes sounds that are none, and trains nothing."""
 
     SPEAKER_INDEPENDENT = "speaker-independent"
     RANDOM = "random"
+    NON_SPEECH = "non-speech"
 
 
 @dataclass(frozen=True, slots=True)
