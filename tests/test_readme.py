@@ -16,6 +16,12 @@ def test_the_table_of_results_is_that_of_the_result_file() -> None:
         assert row in readme, f"README lacks: {row}"
 
 
+def test_no_label_on_what_nobody_says_is_a_measured_claim() -> None:
+    signals = json.loads((ROOT / "docs/results/non-speech.json").read_text())["signals"]
+    assert len(signals) == 7
+    assert all(signal == {"minutes": 10.0, "emotion_messages": 0} for signal in signals.values())
+
+
 def test_the_pages_it_points_to_are_there() -> None:
     readme = (ROOT / "README.md").read_text()
     targets = [part.split(")")[0] for part in readme.split("](")[1:]]
