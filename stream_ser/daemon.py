@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import time
 from collections.abc import Callable
@@ -26,8 +25,6 @@ from stream_ser.notify import notify
 from stream_ser.recognizer import Recognizer
 from stream_ser.server import Server
 from stream_ser.settings import Settings
-
-log = logging.getLogger(__name__)
 
 Show = Callable[[protocol.ServerMessage], None]
 """Shows a message to whoever sits at the terminal."""
