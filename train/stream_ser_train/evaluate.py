@@ -29,6 +29,7 @@ from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
 from stream_ser_train.splits import Split, at_random, by_actor
+from stream_ser_train.whole import whole
 from stream_ser_train.workers import start_training_worker
 
 RANDOM_SPLITS = 5
@@ -221,6 +222,5 @@ def _train_and_test(task: Task) -> None:
         settings = task.recipe.fits[task.model]
         model, _ = fit(task.model, [heard[clip] for clip in task.split.train], settings, task.seed)
         answers = clip_probabilities(model, [heard[clip] for clip in task.split.test])
-    partial = task.file.with_suffix(".part.npz")
-    np.savez(partial, answers=answers, seconds=time.monotonic() - began)
-    partial.replace(task.file)
+    with whole(task.file) as partial:
+        np.savez(partial, answers=answers, seconds=time.monotonic() - began)

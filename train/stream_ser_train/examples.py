@@ -25,6 +25,7 @@ from stream_ser.vad import CHUNK, VoiceActivity
 from stream_ser_train.augmentation import RECIPE, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
+from stream_ser_train.whole import whole
 from stream_ser_train.workers import start_worker
 
 Frames = NDArray[np.float32]
@@ -160,11 +161,10 @@ def _listen(clip: Clip, copies: int, features: MfccSettings) -> list[tuple[Frame
 def _save(file: Path, found: list[tuple[Frames, ...]]) -> None:
     parts = [part for copy in found for part in copy]
     coefficients = parts[0].shape[1] if parts else 0
-    partial = file.with_suffix(".part.npz")
-    np.savez(
-        partial,
-        frames=np.concatenate(parts) if parts else np.empty((0, coefficients), np.float32),
-        lengths=np.array([len(part) for part in parts], np.int64),
-        owners=np.array([owner for owner, copy in enumerate(found) for _ in copy], np.int64),
-    )
-    partial.replace(file)
+    with whole(file) as partial:
+        np.savez(
+            partial,
+            frames=np.concatenate(parts) if parts else np.empty((0, coefficients), np.float32),
+            lengths=np.array([len(part) for part in parts], np.int64),
+            owners=np.array([owner for owner, copy in enumerate(found) for _ in copy], np.int64),
+        )

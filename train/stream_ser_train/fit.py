@@ -17,6 +17,7 @@ from stream_ser_train.batches import WINDOW, TrainingSet, measure, pad
 from stream_ser_train.examples import Frames, Heard
 from stream_ser_train.networks import NETWORKS
 from stream_ser_train.progress import Step, silent
+from stream_ser_train.whole import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,6 @@ class _Checkpoint:
 
     def write(self) -> None:
         self._files.save()
-        partial = self._file.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(self._history)))
-        partial.replace(self._file)
+        with whole(self._file) as partial:
+            partial.write_text(json.dumps(asdict(self._history)))
         self.written = True

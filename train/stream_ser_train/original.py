@@ -19,6 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from stream_ser.events import EMOTIONS
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
+from stream_ser_train.whole import whole
 
 SAMPLE_RATE = 16_000
 COEFFICIENTS = 40
@@ -37,7 +38,8 @@ def clip_means(clips: Sequence[Clip], cache: Path, progress: Step) -> Means:
         file = folder / f"{clip.name}.npy"
         if not file.exists():
             mfcc = librosa.feature.mfcc(y=clip.read(SAMPLE_RATE), sr=SAMPLE_RATE, n_mfcc=COEFFICIENTS)
-            np.save(file, mfcc.mean(axis=1).astype(np.float32))
+            with whole(file) as partial:
+                np.save(partial, mfcc.mean(axis=1).astype(np.float32))
         rows.append(np.load(file))
         progress(done, len(clips))
     return np.stack(rows)
