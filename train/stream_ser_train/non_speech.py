@@ -9,9 +9,9 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.events import EMOTIONS, Emotion
 from stream_ser.features import MfccSettings
 from stream_ser.recognizer import Recognizer
+from stream_ser_train.examples import windows
 from stream_ser_train.progress import Step
 from stream_ser_train.workers import start_worker
 
@@ -22,8 +22,6 @@ BLOCK = 10
 
 LEVELS_DB = (-6.0, -20.0, -40.0, -60.0)
 """Peak levels below full scale, block after block."""
-
-_NO_OPINION = {"none": np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)}
 
 
 def _time(rate: int) -> NDArray[np.float64]:
@@ -109,17 +107,8 @@ def blocks(name: str, minutes: float, seed: int, rate: int) -> Iterator[Samples]
 def count_labels(name: str, minutes: float, seed: int) -> int:
     """``emotion`` messages that the signal gets from the recogniser."""
     features = MfccSettings()
-    recognizer = Recognizer(features)
-    labels = 0
-    for block in blocks(name, minutes, seed, features.sample_rate):
-        rest = block
-        while len(rest):
-            taken, window = recognizer.advance(rest)
-            rest = rest[taken:]
-            if window is not None:
-                recognizer.answer(_NO_OPINION)
-        labels += sum(isinstance(event, Emotion) for event in recognizer.drain())
-    return labels
+    signal = np.concatenate(list(blocks(name, minutes, seed, features.sample_rate)))
+    return len(windows(Recognizer(features), signal))  # each window is answered with one message
 
 
 def count_all(minutes: float, seed: int, jobs: int, step: Step) -> dict[str, int]:
