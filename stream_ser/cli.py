@@ -26,8 +26,11 @@ data_app = typer.Typer(help="The RAVDESS data set: fetch it, look it over.", no_
 app.add_typer(data_app, name="data")
 
 Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="RAVDESS folder or zip. Default: $STREAM_SER_DATA, else what `data download` fetched."),
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        help="Data set: a folder or a zip; again for another. Default: $STREAM_SER_DATA, else what `data download` fetched.",
+    ),
 ]
 
 
@@ -149,18 +152,24 @@ def train(
         bool, typer.Option("--quick", help="A smoke run of a minute: everything happens, little is learnt.")
     ] = False,
 ) -> None:
-    """Train both models on RAVDESS, measure them, and export them to ONNX."""
+    """Train both models, measure them, and export them to ONNX."""
     with _training():
         from rich.console import Console
         from stream_ser_train import commands
 
-        commands.train_command(data, out, recipe, seed, quick, Console())
+        commands.train_command(data or [], out, recipe, seed, quick, Console())
 
 
 @app.command()
 def evaluate(
-    protocol: Annotated[str, typer.Option(help="speaker-independent, random (leaky), or non-speech.")] = "speaker-independent",
+    protocol: Annotated[
+        str, typer.Option(help="speaker-independent, random (leaky), cross-corpus, or non-speech.")
+    ] = "speaker-independent",
     data: Data = None,
+    train_data: Annotated[
+        list[Path] | None, typer.Option(help="cross-corpus: data set to train on; again for another.")
+    ] = None,
+    test_data: Annotated[list[Path] | None, typer.Option(help="cross-corpus: data set to test on; again for another.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("docs/results"),
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to train with.")] = 1,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time (default: one a core).")] = None,
@@ -171,7 +180,8 @@ def evaluate(
         from rich.console import Console
         from stream_ser_train import commands
 
-        commands.evaluate_command(protocol, data, out, seeds, jobs, quick, Console())
+        places = (data or [], train_data or [], test_data or [])
+        commands.evaluate_command(protocol, *places, out, seeds, jobs or os.cpu_count() or 1, quick, Console())
 
 
 @data_app.command("download")

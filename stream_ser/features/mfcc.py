@@ -28,11 +28,11 @@ class MfccSettings:
     """
 
     sample_rate: int = 16_000
-    frame_length: int = 400
+    frame_length: int = 640
     frame_step: int = 160
-    fft_length: int = 512
-    filters: int = 40
-    coefficients: int = 30
+    fft_length: int = 1024
+    filters: int = 80
+    coefficients: int = 60
     low_hz: float = 20.0
     high_hz: float = 8_000.0
     preemphasis: float = 0.97

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from stream_ser_export import convert
 from stream_ser_export.convert import TOLERANCE, ParityError, export_bundle
-from stream_ser_train.networks import NETWORKS, Scale
+from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, build
 from tiny_bundles import metadata
 
 from stream_ser.features import MfccSettings
@@ -16,9 +16,11 @@ from stream_ser.models.bundle import BUNDLED, MODELS, load_bundle
 from stream_ser.models.provider import CPU
 
 RNG = np.random.default_rng(0)
-SCALE = Scale(RNG.standard_normal(30), RNG.uniform(0.5, 20.0, 30))
+COEFFICIENTS = MfccSettings().coefficients
+NETWORKS: dict[str, LstmSettings | MlpSettings] = {"lstm": LstmSettings(), "mlp": MlpSettings()}
+SCALE = Scale(RNG.standard_normal(COEFFICIENTS), RNG.uniform(0.5, 20.0, COEFFICIENTS))
 LENGTHS = np.array([300, 150, 41, 36], np.int32)
-WINDOWS = (10 * RNG.standard_normal((4, 300, 30))).astype(np.float32)
+WINDOWS = (10 * RNG.standard_normal((4, 300, COEFFICIENTS))).astype(np.float32)
 
 
 def operators(model: onnx.ModelProto) -> set[str]:
@@ -32,7 +34,7 @@ def operators(model: onnx.ModelProto) -> set[str]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_keras_and_onnx_agree(tmp_path: Path, name: str) -> None:
-    model = NETWORKS[name](30, SCALE)
+    model = build(COEFFICIENTS, SCALE, NETWORKS[name])
     difference = export_bundle(model, metadata(name), WINDOWS, LENGTHS, tmp_path / f"{name}.onnx")
     assert difference <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == [f"{name}.onnx"]
@@ -40,8 +42,20 @@ def test_keras_and_onnx_agree(tmp_path: Path, name: str) -> None:
     assert bundle.metadata == metadata(name)
 
 
+def test_a_temperature_is_in_the_graph(tmp_path: Path) -> None:
+    model, feed = build(COEFFICIENTS, SCALE, MlpSettings()), {"mfcc": WINDOWS, "length": LENGTHS}
+    answers = []
+    for temperature in (1.0, 2.5):
+        file = tmp_path / f"{temperature}.onnx"
+        export_bundle(model, metadata("mlp"), WINDOWS, LENGTHS, file, temperature)
+        (answer,) = load_bundle(file, MfccSettings(), [CPU]).session.run(None, feed)
+        answers.append(np.log(answer))
+    sharp, soft = (answer - answer[:, :1] for answer in answers)
+    np.testing.assert_allclose(soft, sharp / 2.5, atol=1e-3)
+
+
 def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
-    export_bundle(NETWORKS["lstm"](30, SCALE), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
+    export_bundle(build(COEFFICIENTS, SCALE, LstmSettings()), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
     found = operators(onnx.load(str(tmp_path / "lstm.onnx")))
     assert "LSTM" in found
     assert not found & {"Loop", "Scan", "If"}
@@ -50,14 +64,14 @@ def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
 def test_models_that_disagree_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "TOLERANCE", 0.0)
     with pytest.raises(ParityError, match="nothing was exported"):
-        export_bundle(NETWORKS["lstm"](30, SCALE), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
+        export_bundle(build(COEFFICIENTS, SCALE, LstmSettings()), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_is_no_number_is_not_exported(tmp_path: Path) -> None:
-    broken = Scale(np.zeros(30), np.full(30, np.nan))
+    broken = Scale(np.zeros(COEFFICIENTS), np.full(COEFFICIENTS, np.nan))
     with pytest.raises(ParityError):
-        export_bundle(NETWORKS["mlp"](30, broken), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx")
+        export_bundle(build(COEFFICIENTS, broken, MlpSettings()), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -68,7 +82,7 @@ def test_the_bundled_models_keep_what_an_export_promises(name: str) -> None:
     assert ("LSTM" in operators(model)) == (name == "lstm")
     assert "Loop" not in operators(model)
     described = load_bundle(BUNDLED / f"{name}.onnx", MfccSettings(), [CPU]).metadata
-    assert described.training["corpus"] == {"clips": 1440, "actors": 24, "doubled": 0}
+    assert described.training["corpus"] == {"clips": 1440, "speakers": 24, "doubled": 0}
     assert 0.3 < described.metrics["uar"] < 1.0
     assert "CC BY-NC-SA" in described.licence
 
@@ -77,6 +91,6 @@ def test_a_window_of_any_length_is_answered() -> None:
     for name in MODELS:
         session = ort.InferenceSession(str(BUNDLED / f"{name}.onnx"), providers=[CPU])
         for length in (3, 4, 35, 299, 1000):
-            window = np.zeros((1, length, 30), np.float32)
+            window = np.zeros((1, length, COEFFICIENTS), np.float32)
             (answer,) = session.run(None, {"mfcc": window, "length": np.array([length], np.int32)})
             assert answer.sum() == pytest.approx(1.0, abs=1e-5)

@@ -39,7 +39,7 @@ def test_training_writes_bundles_and_a_report_that_listen_can_use(data: Path, tm
         assert "Keras and ONNX agree" in train.output
         assert f"Report: {out / 'report.md'}" in train.output
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["held_out_actors"] == [2]
+    assert metrics["held_out_speakers"] == ["ravdess 02"]
     assert set(metrics["models"]) == {"lstm", "mlp", "fused"}
     assert max(metrics["parity"].values()) <= 1e-5
     report = (out / "report.md").read_text()
@@ -48,7 +48,7 @@ def test_training_writes_bundles_and_a_report_that_listen_can_use(data: Path, tm
         assert f"({picture})" in report
     for name in MODELS:
         metadata = load_bundle(out / f"{name}.onnx", MfccSettings(), [CPU]).metadata
-        assert metadata.training["corpus"]["actors"] == 4
+        assert metadata.training["corpus"]["speakers"] == 4
     with Command("listen", "--input", "demo", "--fast", "--port", "0", "--models", str(out)) as listen:
         assert listen.wait() == 0
         assert " = " in listen.output
@@ -61,7 +61,7 @@ def test_the_original_recipe_is_measured_on_the_same_actors(data: Path, tmp_path
         assert train.wait() == 0, train.errors
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(metrics["models"]) == {"original_lstm", "original_mlp"}
-    assert metrics["held_out_actors"] == [2]
+    assert metrics["held_out_speakers"] == ["ravdess 02"]
     assert not list(out.glob("*.onnx"))
 
 
@@ -98,7 +98,7 @@ def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_
     with Command("data", "check", str(folder)) as check:
         assert check.wait() == 1
         assert "8 doubled (counted once)" in check.output
-        assert "1 not RAVDESS speech (passed over): Actor_03/notes.wav" in check.output
+        assert "1 of no known name (passed over): copy/Actor_03/notes.wav" in check.output
         assert f"{clip_name(1, 2)} is unreadable" in check.output
         assert "actor 4: 52 of 60 clips missing" in check.output
         assert "31 of 1440 clips are usable." in check.output
@@ -116,19 +116,19 @@ def test_a_smoke_run_on_the_real_set_goes_through(ravdess: Path, tmp_path: Path,
         assert train.process.wait(TRAINING) == 0
         assert train.wait() == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["held_out_actors"] == [2, 5, 14, 15, 16]
-    assert metrics["corpus"] == {"clips": 240, "actors": 24, "doubled": 0}
+    assert metrics["held_out_speakers"] == [f"ravdess {actor:02}" for actor in (2, 5, 14, 15, 16)]
+    assert metrics["corpus"] == {"clips": 240, "speakers": 24, "doubled": 0}
 
 
 class TestRefusals:
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         with refused("train", "--data", str(tmp_path), "--out", str(tmp_path / "out")) as line:
-            assert "holds no RAVDESS speech clip" in line
+            assert "holds no clip of a known name" in line
 
     def test_one_actor_only(self, tmp_path: Path) -> None:
         write_corpus(tmp_path / "data", actors=(5,), emotions=(1, 2))
         with refused("train", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")) as line:
-            assert "has one actor only (5)" in line
+            assert "has one speaker only (ravdess 05)" in line
 
     def test_clips_without_speech(self, tmp_path: Path, cache: dict[str, str]) -> None:
         for actor in (1, 2):
@@ -144,7 +144,7 @@ class TestRefusals:
 
     def test_too_few_actors_for_the_folds(self, data: Path, tmp_path: Path) -> None:
         with refused("evaluate", "--data", str(data), "--out", str(tmp_path), "--quick") as line:
-            assert "the clips are of actors 1, 2, 3, 4 only" in line
+            assert "the clips are of ravdess 01, ravdess 02, ravdess 03, ravdess 04 only" in line
 
     @pytest.mark.parametrize(("option", "value"), [("--recipe", "best"), ("--protocol", "easy")])
     def test_an_unknown_choice(self, option: str, value: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from stream_ser_train.corpus import Clip
 
 from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
@@ -17,6 +18,11 @@ _SENTENCES = (1.0, 7.4, 12.6, 15.8)
 
 def clip_name(emotion: int, actor: int, repetition: int = 1, statement: int = 1) -> str:
     return f"03-01-{emotion:02}-01-{statement:02}-{repetition:02}-{actor:02}.wav"
+
+
+def clip(emotion: int, actor: int, repetition: int = 1, statement: int = 1) -> Clip:
+    """A clip that is on no disk; ``emotion`` as in the file name, from 1."""
+    return Clip(clip_name(emotion, actor, repetition, statement), emotion - 1, f"ravdess {actor:02}", Path())
 
 
 def write_corpus(folder: Path, actors: Iterable[int], emotions: Iterable[int] = range(1, 9), rate: int = 16_000) -> Path:

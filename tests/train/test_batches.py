@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from speech_corpus import clip_name
+from speech_corpus import clip
 from stream_ser_train.batches import PADDING, TrainingSet, measure, pad
-from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
 
 
@@ -16,7 +13,7 @@ def heard(actor: int, *copies: list[int], emotion: int = 1) -> Heard:
         tuple(np.stack([np.arange(n), np.full(n, c)], axis=1).astype(np.float32) for n in lengths)
         for c, lengths in enumerate(copies)
     )
-    return Heard(Clip(clip_name(emotion, actor), Path()), made, 2)
+    return Heard(clip(emotion, actor), made)
 
 
 def epoch(training: TrainingSet, seed: int = 0, size: int = 8) -> list[tuple[np.ndarray, int]]:

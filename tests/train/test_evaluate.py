@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from speech_corpus import write_corpus
-from stream_ser_train import evaluate
+from stream_ser_train import trainings
+from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import Clip, Corpus, open_corpus
-from stream_ser_train.evaluate import OURS, THEIRS, Protocol, Task, summary
-from stream_ser_train.examples import Heard
-from stream_ser_train.fit import FitSettings, fit
+from stream_ser_train.evaluate import Plan, evaluate, summary
+from stream_ser_train.examples import Heard, hear
+from stream_ser_train.fit import fit
+from stream_ser_train.networks import LstmSettings, MlpSettings
 from stream_ser_train.progress import silent
-from stream_ser_train.recipe import Recipe
-from stream_ser_train.splits import ACTOR_FOLDS, by_actor
+from stream_ser_train.protocols import FUSED, OURS, THEIRS, Protocol
+from stream_ser_train.recipe import FitSettings, ModelRecipe, Recipe
+from stream_ser_train.splits import by_speaker
+from stream_ser_train.trainings import BundleTraining, OriginalTraining
 
-BRIEF = Recipe(copies=1, fits={name: FitSettings(epochs=1) for name in OURS}, original_epochs=1)
+BRIEF = Recipe(
+    copies=CopySettings(count=1),
+    models={
+        "lstm": ModelRecipe(LstmSettings(projection=16, units=16), FitSettings(epochs=1)),
+        "mlp": ModelRecipe(MlpSettings(), FitSettings(epochs=1)),
+    },
+    original_epochs=1,
+)
 ACTORS = (2, 3, 10, 8, 1)
 """One of each fold."""
 
@@ -28,65 +41,100 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return open_corpus(write_corpus(tmp_path_factory.mktemp("data"), ACTORS, emotions=(1, 2, 3, 5)))
 
 
-def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def plan(corpus: Corpus, cache: Path, calibrated: bool = True) -> Plan:
+    return Plan(tuple(by_speaker(corpus.clips)), (0,), BRIEF, cache, calibrated)
+
+
+def heard(corpus: Corpus, cache: Path) -> list[Heard]:
+    return hear(corpus.clips, BRIEF.copies, BRIEF.features, cache, silent)
+
+
+def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[tuple[int, int]] = []
-    outcome = evaluate.evaluate(
-        corpus, Protocol.SPEAKER_INDEPENDENT, [0], BRIEF, tmp_path, 2, lambda done, total: steps.append((done, total))
-    )
-    assert steps[-1] == (20, 20)
-    result = json.loads(json.dumps(summary(outcome, "stream-ser evaluate")))
-    assert set(result["models"]) == {*OURS, *THEIRS, "fused"}
-    assert [fold["test_actors"] for fold in result["folds"]] == [[2], [3], [10], [8], [1]]
+    planned = plan(corpus, cache)
+    outcome = evaluate(planned, heard(corpus, cache), 2, lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (30, 30), "five folds of four models, and five pairs of folds for the temperatures of two"
+    result = json.loads(json.dumps(summary(outcome, Protocol.SPEAKER_INDEPENDENT, "stream-ser evaluate")))
+    assert set(result["models"]) == {*OURS, *THEIRS, FUSED}
+    assert [fold["test_speakers"] for fold in result["folds"]] == [[f"ravdess {actor:02}"] for actor in ACTORS]
     for model in result["models"].values():
         assert len(model["uar"]["per_fold"]) == 5
         assert model["uar"]["mean"] == pytest.approx(np.mean(model["uar"]["per_fold"]), abs=1e-3)
         assert 0.0 <= model["accuracy"]["mean"] <= 1.0
+        assert 0.0 <= model["ece"] <= 1.0
     assert result["leaky"] is False
     assert {"protocol", "seeds", "command", "commit", "machine", "wall_s"} <= set(result)
 
-    def no_training(task: Task) -> None:
-        raise AssertionError(f"{task.file} was there")
+    def no_training(self: object, threads: int) -> None:
+        raise AssertionError("it was there")
 
-    evaluate._train_and_test, kept = no_training, evaluate._train_and_test
-    try:
-        again = evaluate.evaluate(corpus, Protocol.SPEAKER_INDEPENDENT, [0], BRIEF, tmp_path, 2, silent)
-    finally:
-        evaluate._train_and_test = kept
-    assert summary(again, "")["models"] == result["models"]
+    monkeypatch.setattr(BundleTraining, "run", no_training)
+    monkeypatch.setattr(OriginalTraining, "run", no_training)
+    again = evaluate(planned, heard(corpus, cache), 2, silent)
+    assert summary(again, Protocol.SPEAKER_INDEPENDENT, "")["models"] == result["models"]
 
 
 @pytest.mark.parametrize("model", OURS)
-def test_no_clip_of_a_test_actor_reaches_fitting(
+def test_no_clip_of_a_test_speaker_reaches_fitting(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    fitted: list[Clip] = []
+    """By identity, in what a network, its normalisation and its augmented copies are made from; calibration as well."""
+    fitted: list[Heard] = []
 
-    def watched(name: str, heard: list[Heard], settings: FitSettings, seed: int) -> object:
-        fitted.extend(one.clip for one in heard)
-        return fit(name, heard, settings, seed)
+    def watched(recipe: ModelRecipe, features: object, heard: Sequence[Heard], seed: int) -> object:
+        fitted.extend(heard)
+        return fit(recipe, BRIEF.features, heard, seed)
 
-    monkeypatch.setattr(evaluate, "fit", watched)
+    monkeypatch.setattr(trainings, "fit", watched)
     # TensorFlow runs in this process already, and then refuses a change of its threads.
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
     monkeypatch.setattr(tf.config.threading, "set_inter_op_parallelism_threads", lambda threads: None)
-    (tmp_path / "evaluate").mkdir()
-    for split, actors in zip(by_actor(corpus.clips), ACTOR_FOLDS, strict=True):
-        fitted.clear()
-        evaluate._train_and_test(Task(split, 0, model, BRIEF, tmp_path, 1))
-        assert fitted
-        assert not {clip.actor for clip in fitted} & actors
-        assert set(fitted) == set(split.train)
+    (tmp_path / "trainings").mkdir()
+    planned = plan(corpus, tmp_path)
+    frames = {part.tobytes(): one.clip for one in heard(corpus, tmp_path) for copy in one.copies for part in copy}
+    for number, split in enumerate(planned.splits):
+        tested = {clip.speaker for clip in split.test}
+        fold = planned.ours(model, 0, split)
+        for training, left_out in [(fold, None), *planned.inner(number, model)]:
+            fitted.clear()
+            training.run(1)
+            speakers = {one.clip.speaker for one in fitted}
+            assert speakers
+            assert not speakers & tested
+            owners = {frames[part.tobytes()].speaker for one in fitted for copy in one.copies for part in copy}
+            assert owners == speakers, "the frames are of the clips that they are said to be of"
+            if left_out is not None:
+                calibrated_on = {clip.speaker for clip in planned.splits[left_out].test}
+                assert not calibrated_on & tested
+                assert not calibrated_on & speakers
+
+
+def test_an_inner_model_serves_both_of_its_folds(corpus: Corpus, tmp_path: Path) -> None:
+    planned = plan(corpus, tmp_path)
+    files = {training.file for number in range(5) for training, _ in planned.inner(number, "mlp")}
+    assert len(files) == 5
 
 
 def test_a_change_of_recipe_or_data_is_trained_anew(corpus: Corpus, tmp_path: Path) -> None:
-    first, second, *_ = by_actor(corpus.clips)
-    longer = Recipe(copies=1, fits={name: FitSettings(epochs=2) for name in OURS}, original_epochs=1)
-    tasks = [
-        Task(first, 0, "mlp", BRIEF, tmp_path, 1),
-        Task(second, 0, "mlp", BRIEF, tmp_path, 1),
-        Task(first, 1, "mlp", BRIEF, tmp_path, 1),
-        Task(first, 0, "lstm", BRIEF, tmp_path, 1),
-        Task(first, 0, "mlp", longer, tmp_path, 1),
-    ]
-    assert len({task.file for task in tasks}) == len(tasks)
-    assert Task(first, 0, "mlp", BRIEF, tmp_path, 2).file == tasks[0].file
+    first, second, *_ = by_speaker(corpus.clips)
+    longer = replace(BRIEF, models={**BRIEF.models, "mlp": ModelRecipe(MlpSettings(), FitSettings(epochs=2))})
+    noisier = replace(BRIEF, copies=CopySettings(count=1, noise_share=1.0))
+    other: tuple[Clip, ...] = (replace(first.train[0], checksum=1), *first.train[1:])
+    files = {
+        training.file
+        for training in (
+            BundleTraining(first.train, 0, "mlp", BRIEF, tmp_path),
+            BundleTraining(second.train, 0, "mlp", BRIEF, tmp_path),
+            BundleTraining(other, 0, "mlp", BRIEF, tmp_path),
+            BundleTraining(first.train, 1, "mlp", BRIEF, tmp_path),
+            BundleTraining(first.train, 0, "lstm", BRIEF, tmp_path),
+            BundleTraining(first.train, 0, "mlp", longer, tmp_path),
+            BundleTraining(first.train, 0, "mlp", noisier, tmp_path),
+        )
+    }
+    assert len(files) == 7

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 from signals import Syllables, silence, voice
-from speech_corpus import write_corpus
+from speech_corpus import clip_name, write_corpus
+from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import open_corpus
 from stream_ser_train.examples import _Replay, hear, utterances, windows
 from stream_ser_train.progress import silent
@@ -59,23 +60,32 @@ def test_a_replay_says_at_its_own_speed_what_was_said() -> None:
 
 def test_clips_are_heard_once_and_then_come_from_the_cache(tmp_path: Path) -> None:
     clips = open_corpus(write_corpus(tmp_path / "data", actors=(4,), emotions=(1, 3, 5))).clips
-    first = hear(clips, 2, FEATURES, tmp_path / "cache", silent)
+    first = hear(clips, CopySettings(count=2), FEATURES, tmp_path / "cache", silent)
     assert [one.clip for one in first] == list(clips)
     for one in first:
         assert len(one.copies) == 3
         assert all(len(copy) >= 1 and copy[0].shape[1] == FEATURES.coefficients for copy in one.copies)
     for clip in clips:
         clip.path.unlink()
-    second = hear(clips, 2, FEATURES, tmp_path / "cache", silent)
+    second = hear(clips, CopySettings(count=2), FEATURES, tmp_path / "cache", silent)
     for one, other in zip(first, second, strict=True):
         for copy, again in zip(one.copies, other.copies, strict=True):
             for part, same in zip(copy, again, strict=True):
                 np.testing.assert_array_equal(part, same)
 
 
+def test_another_recording_of_the_same_name_is_heard_anew(tmp_path: Path) -> None:
+    folder = write_corpus(tmp_path / "data", actors=(4,), emotions=(1,))
+    (before,) = hear(open_corpus(folder).clips, CopySettings(count=0), FEATURES, tmp_path / "cache", silent)
+    soundfile.write(folder / "Actor_04" / clip_name(1, 4), silence(2.0), 16_000)
+    (after,) = hear(open_corpus(folder).clips, CopySettings(count=0), FEATURES, tmp_path / "cache", silent)
+    assert before.copies != ((),)
+    assert after.copies == ((),)
+
+
 def test_a_clip_in_which_nobody_speaks_has_no_utterance(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path / "data", actors=(4,), emotions=(1,))
+    soundfile.write(folder / "Actor_04" / clip_name(1, 4), silence(2.0), 16_000)
     (clip,) = open_corpus(folder).clips
-    soundfile.write(clip.path, silence(2.0), 16_000)
-    (heard,) = hear((clip,), 1, FEATURES, tmp_path / "cache", silent)
+    (heard,) = hear((clip,), CopySettings(count=1), FEATURES, tmp_path / "cache", silent)
     assert heard.copies == ((), ())

@@ -6,12 +6,20 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from speech_corpus import clip_name
-from stream_ser_train.corpus import Clip
+from speech_corpus import clip
+from stream_ser_train.answers import clip_answers
 from stream_ser_train.examples import Heard
-from stream_ser_train.fit import FitSettings, InterruptedFitError, clip_probabilities, fit
+from stream_ser_train.fit import History, InterruptedFitError, keras_model
+from stream_ser_train.fit import fit as fit_recipe
+from stream_ser_train.networks import LstmSettings, MlpSettings
+from stream_ser_train.progress import Step, silent
+from stream_ser_train.recipe import FitSettings, ModelRecipe
 
+from stream_ser.features import MfccSettings
+
+FEATURES = MfccSettings(filters=40, coefficients=30)
 SHORT = FitSettings(epochs=6, batch=16, checkpoint_every=2)
+NETWORKS: dict[str, LstmSettings | MlpSettings] = {"lstm": LstmSettings(projection=32, units=64), "mlp": MlpSettings()}
 
 
 def toy(actors: range, shift: float = 2.0) -> list[Heard]:
@@ -22,8 +30,21 @@ def toy(actors: range, shift: float = 2.0) -> list[Heard]:
         for emotion in (1, 2):
             frames = rng.standard_normal((60, 30)).astype(np.float32)
             frames[:, 0] += shift * emotion
-            made.append(Heard(Clip(clip_name(emotion, actor), Path()), ((frames,), (frames + 0.1,)), 30))
+            made.append(Heard(clip(emotion, actor), ((frames,), (frames + 0.1,))))
     return made
+
+
+def fit(
+    name: str,
+    heard: list[Heard],
+    settings: FitSettings,
+    seed: int,
+    held_out: list[Heard] | None = None,
+    checkpoint: Path | None = None,
+    epoch_done: Step = silent,
+) -> tuple[keras.Model, History]:
+    recipe = ModelRecipe(NETWORKS[name], settings)
+    return fit_recipe(recipe, FEATURES, heard, seed, held_out=held_out or [], checkpoint=checkpoint, epoch_done=epoch_done)
 
 
 def weights(model: keras.Model) -> Iterator[np.ndarray]:
@@ -35,7 +56,7 @@ def weights(model: keras.Model) -> Iterator[np.ndarray]:
 def test_a_network_learns_what_can_be_learnt(name: str) -> None:
     held_out = toy(range(20, 25))
     model, history = fit(name, toy(range(1, 20)), FitSettings(epochs=40, batch=16), 0, held_out=held_out)
-    answers = clip_probabilities(model, held_out)
+    answers = clip_answers(keras_model(model), held_out)
     assert np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in held_out]) >= 0.9
     assert len(history.loss) == 40
     assert history.loss[-1] < history.loss[0]
@@ -84,15 +105,15 @@ def test_an_interruption_before_the_first_checkpoint_says_so(tmp_path: Path) -> 
 def test_a_clip_is_answered_by_its_utterances_weighted_by_length() -> None:
     model, _ = fit("mlp", toy(range(1, 9)), SHORT, 0)
     (first, second) = (one.copies[0][0] for one in toy(range(1, 2)))
-    clip = Clip(clip_name(1, 1), Path())
+    spoken = clip(1, 1)
     long, short = np.concatenate((first, first)), second
-    (both,) = clip_probabilities(model, [Heard(clip, ((long, short),), 30)])
-    (of_long,), (of_short,) = (clip_probabilities(model, [Heard(clip, ((part,),), 30)]) for part in (long, short))
+    (both,) = clip_answers(keras_model(model), [Heard(spoken, ((long, short),))])
+    (of_long,), (of_short,) = (clip_answers(keras_model(model), [Heard(spoken, ((part,),))]) for part in (long, short))
     np.testing.assert_allclose(both, (2 * of_long + of_short) / 3, atol=1e-5)
 
 
 def test_a_clip_in_which_nothing_was_heard_has_no_answer() -> None:
     model, _ = fit("mlp", toy(range(1, 9)), SHORT, 0)
-    answers = clip_probabilities(model, [Heard(Clip(clip_name(1, 1), Path()), ((),), 30), *toy(range(1, 2))])
+    answers = clip_answers(keras_model(model), [Heard(clip(1, 1), ((),)), *toy(range(1, 2))])
     assert not answers[0].any()
     np.testing.assert_allclose(answers[1:].sum(axis=1), 1.0, atol=1e-5)

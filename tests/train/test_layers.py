@@ -14,10 +14,12 @@ from stream_ser_train.layers import (
     delta,
     running_mean,
 )
-from stream_ser_train.networks import NETWORKS, STACK, Scale
+from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, build
 
 RNG = np.random.default_rng(0)
 SCALE = Scale(np.zeros(30), np.ones(30))
+STACK = 3
+NETWORKS = (LstmSettings(), MlpSettings())
 
 
 def frames(batch: int, length: int, width: int = 30) -> np.ndarray:
@@ -28,10 +30,10 @@ def padded(values: np.ndarray, by: int, filler: float) -> np.ndarray:
     return np.pad(values, ((0, 0), (0, by), (0, 0)), constant_values=filler)
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("length", [37, 38, 39, 120])
-def test_padding_changes_nothing(name: str, length: int) -> None:
-    model = NETWORKS[name](30, SCALE)
+def test_padding_changes_nothing(network: LstmSettings | MlpSettings, length: int) -> None:
+    model = build(30, SCALE, network)
     window, lengths = frames(2, length), np.array([length, length], np.int32)
     expected = model([window, lengths], training=False)
     for by, filler in ((1, 0.0), (50, 0.0), (50, 9.0)):
@@ -39,9 +41,9 @@ def test_padding_changes_nothing(name: str, length: int) -> None:
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_each_window_is_answered_by_itself(name: str) -> None:
-    model = NETWORKS[name](30, SCALE)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_window_is_answered_by_itself(network: LstmSettings | MlpSettings) -> None:
+    model = build(30, SCALE, network)
     windows, lengths = frames(3, 60), np.array([60, 45, 36], np.int32)
     together = np.asarray(model([windows, lengths], training=False))
     for row in range(3):
@@ -72,15 +74,26 @@ def test_the_running_mean_is_the_mean_so_far() -> None:
 
 def test_the_statistics_of_a_window_are_numpys() -> None:
     values = frames(1, 60)
-    got = np.asarray(WindowStatistics()(padded(values, 30, 4.0), np.array([60], np.int32)))[0]
-    mean = values[0].mean(axis=0)
+    layer = WindowStatistics(correlated=5, lagged=4, lags=(2, 7))
+    got = np.asarray(layer(padded(values, 30, 4.0), np.array([60], np.int32)))[0]
+    (window,) = values
+    mean = window.mean(axis=0)
     np.testing.assert_allclose(got[:30], mean, atol=1e-5)
-    np.testing.assert_allclose(got[30:60], values[0].std(axis=0), atol=1e-3)
-    np.testing.assert_allclose(got[60:90], values[0].max(axis=0), atol=1e-5)
-    np.testing.assert_allclose(got[90:120], values[0].min(axis=0), atol=1e-5)
+    np.testing.assert_allclose(got[30:60], window.std(axis=0), atol=1e-3)
+    np.testing.assert_allclose(got[60:90], window.max(axis=0), atol=1e-5)
+    np.testing.assert_allclose(got[90:120], window.min(axis=0), atol=1e-5)
+    slope = np.asarray(delta(values))[0]
     for third in range(3):
-        expected = values[0, 20 * third : 20 * (third + 1)].mean(axis=0) - mean
-        np.testing.assert_allclose(got[240 + 30 * third : 270 + 30 * third], expected, atol=1e-5)
+        inside = slice(20 * third, 20 * (third + 1))
+        expected = [window[inside].mean(axis=0) - mean, window[inside].std(axis=0), np.abs(slope[inside]).mean(axis=0)]
+        np.testing.assert_allclose(got[240 + 90 * third : 330 + 90 * third], np.concatenate(expected), atol=1e-3)
+    together = np.corrcoef(window[:, :5], rowvar=False)[np.triu_indices(5, 1)]
+    np.testing.assert_allclose(got[510:520], together, atol=1e-3)
+    normal = (window - mean) / window.std(axis=0)
+    for place, lag in ((520, 2), (536, 7)):
+        expected_products = (normal[lag:, :4].T @ normal[:-lag, :4] / 60).ravel()
+        np.testing.assert_allclose(got[place : place + 16], expected_products, atol=1e-3)
+    assert len(got) == 552
 
 
 def test_attention_pools_to_weighted_mean_and_deviation() -> None:
@@ -103,6 +116,6 @@ def test_spec_augment_blanks_spans_while_training_only() -> None:
     assert len(set(steps.tolist())) > 3
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_a_network_is_small(name: str) -> None:
-    assert NETWORKS[name](30, SCALE).count_params() < 700_000
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_network_is_small(network: LstmSettings | MlpSettings) -> None:
+    assert build(60, SCALE, network).count_params() < 700_000

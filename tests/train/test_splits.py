@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from speech_corpus import clip_name
+from speech_corpus import clip
 from stream_ser_train.corpus import Clip, CorpusError
-from stream_ser_train.splits import ACTOR_FOLDS, at_random, by_actor
+from stream_ser_train.splits import ACTOR_FOLDS, across, at_random, by_speaker, fold_of
 
 
 def clips(actors: range) -> list[Clip]:
     return [
-        Clip(clip_name(emotion, actor, repetition, statement), Path())
+        clip(emotion, actor, repetition, statement)
         for actor in actors
         for emotion in range(1, 9)
         for repetition in (1, 2)
@@ -24,18 +23,18 @@ ALL = clips(range(1, 25))
 
 def test_the_folds_test_every_actor_once() -> None:
     assert sorted(actor for fold in ACTOR_FOLDS for actor in fold) == list(range(1, 25))
-    assert Counter(clip for split in by_actor(ALL) for clip in split.test) == Counter(ALL)
+    assert Counter(clip for split in by_speaker(ALL) for clip in split.test) == Counter(ALL)
 
 
 def test_no_actor_stands_on_both_sides() -> None:
-    for split in by_actor(ALL):
-        assert not {clip.actor for clip in split.train} & {clip.actor for clip in split.test}
+    for split in by_speaker(ALL):
+        assert not {clip.speaker for clip in split.train} & {clip.speaker for clip in split.test}
         assert len(split.train) + len(split.test) == len(ALL)
 
 
 def test_too_few_actors_are_refused() -> None:
-    with pytest.raises(CorpusError, match="actors 1, 2 only"):
-        list(by_actor(clips(range(1, 3))))
+    with pytest.raises(CorpusError, match="ravdess 01, ravdess 02 only"):
+        list(by_speaker(clips(range(1, 3))))
 
 
 def test_random_splits_share_no_clip_and_differ_by_seed() -> None:
@@ -46,3 +45,18 @@ def test_random_splits_share_no_clip_and_differ_by_seed() -> None:
         assert max(Counter(clip.emotion for clip in split.test).values()) <= len(ALL) / 8 * 0.2 + 1
     assert first.test != second.test
     assert next(at_random(ALL, [0])) == first
+
+
+def test_the_folds_are_the_published_ones_and_other_speakers_are_dealt_out() -> None:
+    speakers = [f"ravdess {actor:02}" for actor in range(1, 25)] + [f"emo-db {number:02}" for number in range(3, 13)]
+    folds = fold_of(speakers)
+    assert [folds[f"ravdess {actor:02}"] for actor in (2, 3, 10, 8, 1)] == [0, 1, 2, 3, 4]
+    assert Counter(folds[speaker] for speaker in speakers[24:]) == dict.fromkeys(range(5), 2)
+
+
+def test_a_speaker_on_both_sides_of_two_corpora_is_refused() -> None:
+    with pytest.raises(CorpusError, match="ravdess 03 stand in both"):
+        across(clips(range(1, 4)), clips(range(3, 6)))
+    split = across(clips(range(1, 3)), clips(range(3, 6)))
+    assert len(split.train) == 2 * 32
+    assert len(split.test) == 3 * 32

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_ser_train.examples import Frames, Heard
+from stream_ser_train.frame_augmentation import FrameAugmentation
 from stream_ser_train.networks import Scale
 
 WINDOW = 300
@@ -51,13 +52,21 @@ class TrainingSet:
         shortest: frames of the shortest window; the recogniser asks about little less.
         hop: frames between two live windows.
         whole: share of windows that take the utterance to its end, as a final answer does.
+        augmentation: alters each window anew; None leaves them as they are.
     """
 
     def __init__(
-        self, heard: Sequence[Heard], window: int = WINDOW, shortest: int = 40, hop: int = 10, whole: float = 0.8
+        self,
+        heard: Sequence[Heard],
+        window: int = WINDOW,
+        shortest: int = 40,
+        hop: int = 10,
+        whole: float = 0.8,
+        augmentation: FrameAugmentation | None = None,
     ) -> None:
         self._heard = [one for one in heard if any(one.copies)]
         self._window, self._shortest, self._hop, self._whole = window, shortest, hop, whole
+        self._augmentation = augmentation
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch, in random order, windows of like length together."""
@@ -85,4 +94,5 @@ class TrainingSet:
         if end > self._shortest and rng.random() >= self._whole:
             end = int(rng.integers(self._shortest, end))
             end -= (end - self._shortest) % self._hop
-        return frames[max(0, end - self._window) : end]
+        cut = frames[max(0, end - self._window) : end]
+        return cut if self._augmentation is None else self._augmentation.alter(cut, rng)

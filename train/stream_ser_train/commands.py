@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 
+from stream_ser.decision import DecisionSettings
 from stream_ser.errors import UserError
 from stream_ser_train import provenance
-from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, open_corpus
+from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, describe_words, open_corpora, open_corpus
+from stream_ser_train.examples import hear
 from stream_ser_train.non_speech import LEVELS_DB, count_all
 from stream_ser_train.progress import bar
+from stream_ser_train.protocols import FUSED, OURS, RANDOM_SPLITS, Protocol
+from stream_ser_train.splits import Split, across, at_random, by_speaker
 from stream_ser_train.workers import import_tensorflow
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -27,7 +31,7 @@ class RecipeChoice(StrEnum):
     ORIGINAL = "original"
 
 
-def train_command(data: Path | None, out: Path, recipe: str, seed: int, quick: bool, console: Console) -> None:
+def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick: bool, console: Console) -> None:
     """``stream-ser train``."""
     import_tensorflow()
     from stream_ser_train.fit import InterruptedFitError
@@ -56,39 +60,67 @@ def train_command(data: Path | None, out: Path, recipe: str, seed: int, quick: b
 
 
 def evaluate_command(
-    protocol: str, data: Path | None, out: Path, seeds: int, jobs: int | None, quick: bool, console: Console
+    protocol: str,
+    data: Sequence[Path],
+    train_data: Sequence[Path],
+    test_data: Sequence[Path],
+    out: Path,
+    seeds: int,
+    jobs: int,
+    quick: bool,
+    console: Console,
 ) -> None:
     """``stream-ser evaluate``."""
+    choice = _choose(Protocol, protocol, "--protocol")
+    crossing = choice is Protocol.CROSS_CORPUS
+    if crossing and not (train_data and test_data):
+        raise UserError("--protocol cross-corpus needs --train-data and --test-data, a data set or several each")
+    if not crossing and (train_data or test_data):
+        raise UserError(f"--train-data and --test-data are for --protocol cross-corpus; {choice.value} takes --data")
+    if choice is Protocol.NON_SPEECH:
+        _evaluate_non_speech(out, jobs, quick, console)
+        return
     import_tensorflow()
-    from stream_ser_train.evaluate import Protocol, confusion, evaluate, prepare, summary
-    from stream_ser_train.plots import plot_confusion
+    from stream_ser_train.evaluate import Plan, evaluate, summary
+    from stream_ser_train.original import clip_means
+    from stream_ser_train.plots import plot_confusion, plot_reliability, plot_risk
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
     from stream_ser_train.report import score_table, write_evaluation
     from stream_ser_train.train import sample
 
-    choice = _choose(Protocol, protocol, "--protocol")
-    if choice is Protocol.NON_SPEECH:
-        _evaluate_non_speech(out, jobs or os.cpu_count() or 1, quick, console)
-        return
-    corpus = _open(data, console)
-    recipe = FULL
-    if quick:
-        corpus, recipe = sample(corpus, QUICK_CLIPS), QUICK
-    cache = cache_folder()
+    recipe, cache = (QUICK if quick else FULL), cache_folder()
+
+    def take(places: Sequence[Path]) -> Corpus:
+        corpus = _open(places, console)
+        return sample(corpus, QUICK_CLIPS) if quick else corpus
+
+    splits: tuple[Split, ...]
+    if crossing:
+        splits = (across(take(train_data).clips, take(test_data).clips),)
+    else:
+        clips = take(data).clips
+        splits = tuple(by_speaker(clips) if choice is Protocol.SPEAKER_INDEPENDENT else at_random(clips, range(RANDOM_SPLITS)))
+    used = sorted({clip for split in splits for clip in (*split.train, *split.test)})
+    plan = Plan(splits, tuple(range(seeds)), recipe, cache, calibrated=choice is Protocol.SPEAKER_INDEPENDENT)
     try:
         with bar(console, "hearing the clips") as step:
-            prepare(corpus, recipe, cache, step)
+            heard = hear(used, recipe.copies, recipe.features, cache, step)
+            clip_means(used, cache, step)
         with bar(console, "training and testing") as step:
-            outcome = evaluate(corpus, choice, range(seeds), recipe, cache, jobs or os.cpu_count() or 1, step)
+            outcome = evaluate(plan, heard, jobs, step)
     except KeyboardInterrupt:
         raise UserError("stopped; finished trainings are kept, and the same command goes on from them") from None
     command = f"stream-ser evaluate --protocol {choice.value} --seeds {seeds}" + (" --quick" if quick else "")
-    result = summary(outcome, command)
+    result = summary(outcome, choice, command)
     out.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for model in outcome.scores:
+    for model in outcome.answers:
         pictures.append(f"{choice.value}-{model}.png")
-        plot_confusion(confusion(outcome, model), f"{model}, {choice.value}", out / pictures[-1])
+        plot_confusion(outcome.confusion(model), f"{model}, {choice.value}", out / pictures[-1])
+    if plan.calibrated:
+        pictures += [f"{choice.value}-reliability.png", f"{choice.value}-risk.png"]
+        plot_reliability({model: outcome.reliability(model) for model in (*OURS, FUSED)}, out / pictures[-2])
+        plot_risk(*outcome.inner[FUSED], DecisionSettings().threshold, out / pictures[-1])
     (out / f"{choice.value}.json").write_text(json.dumps(result, indent=2) + "\n")
     write_evaluation(result, pictures, out / f"{choice.value}.md")
     table = {name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()}
@@ -132,24 +164,31 @@ def check_command(place: Path, console: Console) -> None:
             except CorpusError as error:
                 damaged.append(str(error))
             step(done, len(corpus.clips))
-    for title, names in (("doubled (counted once)", corpus.doubled), ("not RAVDESS speech (passed over)", corpus.foreign)):
+    for title, names in (("doubled (counted once)", corpus.doubled), ("of no known name (passed over)", corpus.foreign)):
         if names:
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             console.print(f"{len(names)} {title}: {shown}", soft_wrap=True, highlight=False, markup=False)
     for message in damaged:
         console.print(message, soft_wrap=True, highlight=False, markup=False)
-    for actor, number in corpus.missing.items():
+    missing = corpus.missing
+    for actor, number in missing.items():
         console.print(f"actor {actor}: {number} of 60 clips missing", highlight=False)
-    console.print(f"{len(corpus.clips) - len(damaged)} of 1440 clips are usable.", highlight=False)
-    if damaged or corpus.missing:
+    for line in describe_words(corpus):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print(
+        f"{len(corpus.clips) - len(damaged)} of {len(corpus.clips) + sum(missing.values())} clips are usable.", highlight=False
+    )
+    if damaged or missing:
         raise CorpusError(f"{place} is not whole; fetch the data set with: stream-ser data download")
 
 
-def _open(data: Path | None, console: Console) -> Corpus:
-    corpus = open_corpus(default_place() if data is None else data)
-    for names, what in ((corpus.doubled, "doubled, counted once"), (corpus.foreign, "not RAVDESS speech, passed over")):
+def _open(data: Sequence[Path], console: Console) -> Corpus:
+    corpus = open_corpora(data or [default_place()])
+    for names, what in ((corpus.doubled, "doubled, counted once"), (corpus.foreign, "of no known name, passed over")):
         if names:
             console.print(f"{len(names)} files {what} (stream-ser data check)", highlight=False)
+    for line in describe_words(corpus):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     return corpus
 
 

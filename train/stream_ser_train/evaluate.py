@@ -2,157 +2,172 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 
 from stream_ser.events import EMOTIONS
-from stream_ser.features import MfccSettings
 from stream_ser_train import provenance
-from stream_ser_train.corpus import Corpus
-from stream_ser_train.examples import hear
-from stream_ser_train.fit import clip_probabilities, fit
-from stream_ser_train.original import ORIGINAL, clip_means
-from stream_ser_train.progress import Step, silent
+from stream_ser_train.answers import bundle_model, clip_answers
+from stream_ser_train.calibration import Answers, Reliability, reliability, soften, temperature
+from stream_ser_train.corpus import Clip
+from stream_ser_train.examples import Heard
+from stream_ser_train.progress import Step
+from stream_ser_train.protocols import FUSED, OURS, THEIRS, Protocol
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
-from stream_ser_train.splits import Split, at_random, by_actor
-from stream_ser_train.whole import whole
-from stream_ser_train.workers import start_training_worker
-
-RANDOM_SPLITS = 5
-OURS = ("lstm", "mlp")
-THEIRS = ("original_lstm", "original_mlp")
-FUSED = "fused"
-
-_SOURCES = ("augmentation.py", "batches.py", "examples.py", "fit.py", "layers.py", "networks.py", "original.py")
-
-
-class Protocol(StrEnum):
-    """How clips are divided; the last takes sounds that are none, and trains nothing."""
-
-    SPEAKER_INDEPENDENT = "speaker-independent"
-    RANDOM = "random"
-    NON_SPEECH = "non-speech"
+from stream_ser_train.splits import Split
+from stream_ser_train.trainings import BundleTraining, OriginalTraining, Training, run_all, seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One model to train and test."""
+class Plan:
+    """Everything that an evaluation trains."""
 
-    split: Split
-    seed: int
-    model: str
+    splits: tuple[Split, ...]
+    seeds: tuple[int, ...]
     recipe: Recipe
     cache: Path
-    threads: int
+    calibrated: bool
+    """With temperatures found on speakers of the training side; needs splits that are folds by speaker."""
 
-    @property
-    def file(self) -> Path:
-        """Where its answers are kept, so that a run that was stopped goes on after the tasks it finished."""
-        key = hashlib.sha256(MfccSettings().fingerprint().encode())
-        key.update(json.dumps(asdict(self.recipe)).encode())
-        key.update(" ".join(clip.name for clip in self.split.train + self.split.test).encode())
-        for source in _SOURCES:
-            key.update((Path(__file__).parent / source).read_bytes())
-        name = f"{self.split.name.replace(' ', '-')}-seed-{self.seed}-{self.model}-{key.hexdigest()[:12]}.npz"
-        return self.cache / "evaluate" / name
+    def ours(self, model: str, seed: int, split: Split) -> BundleTraining:
+        return BundleTraining(split.train, seed, model, self.recipe, self.cache)
+
+    def theirs(self, model: str, seed: int, split: Split) -> OriginalTraining:
+        return OriginalTraining(split.train, split.test, seed, model, self.recipe.original_epochs, self.cache)
+
+    def without(self, one: int, other: int, model: str) -> BundleTraining:
+        """The model that heard neither the speakers of fold ``one`` nor those of fold ``other``.
+
+        It serves both folds: for each it answers clips of the other, which is on its training side. One seed of it is
+        trained, the first.
+        """
+        tested = set(self.splits[other].test)
+        clips = tuple(clip for clip in self.splits[one].train if clip not in tested)
+        return BundleTraining(clips, self.seeds[0], model, self.recipe, self.cache)
+
+    def inner(self, number: int, model: str) -> tuple[tuple[BundleTraining, int], ...]:
+        """For fold ``number``: models that heard none of its speakers, each with the fold of those it did not hear either."""
+        count = len(self.splits)
+        after, before = (number + 1) % count, (number - 1) % count
+        return (self.without(number, after, model), after), (self.without(before, number, model), before)
+
+    def trainings(self) -> list[Training]:
+        """All of them, the longest first."""
+        planned: list[Training] = []
+        for model in OURS:
+            if self.calibrated:
+                planned += [training for number in range(len(self.splits)) for training, _ in self.inner(number, model)]
+            planned += [self.ours(model, seed, split) for seed in self.seeds for split in self.splits]
+        return planned + [self.theirs(model, seed, split) for model in THEIRS for seed in self.seeds for split in self.splits]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Scores by model, seed and split."""
+    """Answers by model, seed and split, in the order of each split's test clips."""
 
-    protocol: Protocol
-    splits: tuple[Split, ...]
-    seeds: tuple[int, ...]
-    scores: dict[str, list[list[Scores]]]
+    plan: Plan
+    answers: dict[str, list[list[Answers]]]
+    inner: dict[str, tuple[Answers, tuple[int, ...]]]
+    """Calibrated answers, with the truth, of all inner held-out speakers; empty without calibration."""
     wall_seconds: float
-    """Training and testing, by all jobs together, over their number: also where a run was stopped and went on."""
+    """Training, by all jobs together, over their number: also where a run was stopped and went on."""
+
+    def scores(self, model: str) -> list[list[Scores]]:
+        """By seed and split."""
+        return [
+            [score(_truth(split.test), answers) for split, answers in zip(self.plan.splits, by_split, strict=True)]
+            for by_split in self.answers[model]
+        ]
+
+    def confusion(self, model: str) -> Scores:
+        """All answers, over splits and seeds."""
+        return pool([one for by_split in self.scores(model) for one in by_split])
+
+    def reliability(self, model: str) -> Reliability:
+        """Of all answers, over splits and seeds."""
+        truth = [emotion for split in self.plan.splits for emotion in _truth(split.test)]
+        answers = [np.concatenate(by_split) for by_split in self.answers[model]]
+        return reliability(np.concatenate(answers), truth * len(answers))
 
 
-def prepare(corpus: Corpus, recipe: Recipe, cache: Path, progress: Step) -> None:
-    """Compute the features that every training reads.
-
-    Raises:
-        CorpusError: a clip is unreadable.
-    """
-    hear(corpus.clips, recipe.copies, MfccSettings(), cache, progress)
-    clip_means(corpus.clips, cache, progress)
-
-
-def evaluate(
-    corpus: Corpus,
-    protocol: Protocol,
-    seeds: Sequence[int],
-    recipe: Recipe,
-    cache: Path,
-    jobs: int,
-    done: Step,
-) -> Outcome:
+def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outcome:
     """Train and test every model on every split and seed, ``jobs`` at a time.
 
-    Raises:
-        CorpusError: the clips cannot be divided so.
+    Args:
+        plan: what to train.
+        heard: the utterances of every test clip.
+        jobs: trainings at a time.
+        done: told after each training.
     """
-    if protocol is Protocol.SPEAKER_INDEPENDENT:
-        plan = [(split, seed) for seed in seeds for split in by_actor(corpus.clips)]
-        splits = tuple(by_actor(corpus.clips))
-    else:
-        splits = tuple(at_random(corpus.clips, range(RANDOM_SPLITS)))
-        plan = [(split, seed) for seed in seeds for split in splits]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    tasks = [Task(split, seed, model, recipe, cache, threads) for model in OURS + THEIRS for split, seed in plan]
-    _run(tasks, jobs, done)
-    answers = {(task.model, task.seed, task.split.name): np.load(task.file) for task in tasks}
-    scores: dict[str, list[list[Scores]]] = {
-        model: [[_score(split, answers[model, seed, split.name]["answers"]) for split in splits] for seed in seeds]
-        for model in OURS + THEIRS
-    }
-    scores[FUSED] = [
-        [_score(split, np.mean([answers[m, seed, split.name]["answers"] for m in OURS], axis=0)) for split in splits]
-        for seed in seeds
+    trainings = plan.trainings()
+    run_all(trainings, jobs, done)
+    by_clip = {one.clip: one for one in heard}
+
+    def answer(training: BundleTraining, clips: Sequence[Clip]) -> Answers:
+        return clip_answers(bundle_model(training.file, plan.recipe.features), [by_clip[clip] for clip in clips])
+
+    answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS)}
+    held_out: dict[str, list[Answers]] = {model: [] for model in OURS}
+    for number, split in enumerate(plan.splits):
+        for model in OURS:
+            divisor = 1.0
+            if plan.calibrated:
+                inner = [(answer(training, plan.splits[other].test), other) for training, other in plan.inner(number, model)]
+                truth = [emotion for _, other in inner for emotion in _truth(plan.splits[other].test)]
+                divisor = temperature(np.concatenate([one for one, _ in inner]), truth)
+                held_out[model].append(soften(inner[0][0], divisor))
+            for row, seed in zip(answers[model], plan.seeds, strict=True):
+                row.append(soften(answer(plan.ours(model, seed, split), split.test), divisor))
+        for model in THEIRS:
+            for row, seed in zip(answers[model], plan.seeds, strict=True):
+                row.append(np.load(plan.theirs(model, seed, split).file)["answers"])
+    answers[FUSED] = [
+        [fuse([answers[model][row][number] for model in OURS]) for number in range(len(plan.splits))]
+        for row in range(len(plan.seeds))
     ]
-    seconds = sum(float(answer["seconds"]) for answer in answers.values())
-    return Outcome(protocol, splits, tuple(seeds), scores, seconds / jobs)
+    inner_answers: dict[str, tuple[Answers, tuple[int, ...]]] = {}
+    if plan.calibrated:
+        count = len(plan.splits)
+        inner_truth = tuple(emotion for number in range(count) for emotion in _truth(plan.splits[(number + 1) % count].test))
+        joined = {model: np.concatenate(parts) for model, parts in held_out.items()}
+        joined[FUSED] = fuse(list(joined.values()))
+        inner_answers = {model: (joined[model], inner_truth) for model in joined}
+    took = {training.file: seconds(training) for training in trainings}
+    return Outcome(plan, answers, inner_answers, sum(took.values()) / jobs)
 
 
-def summary(outcome: Outcome, command: str) -> dict[str, Any]:
+def fuse(answers: Sequence[Answers]) -> Answers:
+    """The mean of the models, as the daemon fuses them."""
+    mean: Answers = np.mean(answers, axis=0, dtype=np.float32)
+    return mean
+
+
+def summary(outcome: Outcome, protocol: Protocol, command: str) -> dict[str, Any]:
     """The result file's content; fractions of 1."""
+    plan = outcome.plan
     return {
-        "protocol": outcome.protocol.value,
-        "leaky": outcome.protocol is Protocol.RANDOM,
+        "protocol": protocol.value,
+        "leaky": protocol is Protocol.RANDOM,
         "folds": [
-            {"name": split.name, "test_actors": sorted({clip.actor for clip in split.test}), "test_clips": len(split.test)}
-            for split in outcome.splits
+            {"name": split.name, "test_speakers": sorted({clip.speaker for clip in split.test}), "test_clips": len(split.test)}
+            for split in plan.splits
         ],
-        "seeds": list(outcome.seeds),
+        "seeds": list(plan.seeds),
         "command": command,
         "commit": provenance.commit(),
         "machine": provenance.machine(),
         "wall_s": round(outcome.wall_seconds, 1),
-        "models": {model: _model_summary(scores) for model, scores in outcome.scores.items()},
+        "models": {model: _model_summary(outcome, model) for model in outcome.answers},
     }
 
 
-def confusion(outcome: Outcome, model: str) -> Scores:
-    """All answers of one model, over splits and seeds."""
-    return pool([one for by_split in outcome.scores[model] for one in by_split])
-
-
-def _model_summary(scores: list[list[Scores]]) -> dict[str, Any]:
+def _model_summary(outcome: Outcome, model: str) -> dict[str, Any]:
+    scores = outcome.scores(model)
     uar = np.array([[one.uar for one in by_split] for by_split in scores])
     accuracy = np.array([[one.accuracy for one in by_split] for by_split in scores])
     recalls = [one.recall_by_emotion() for by_split in scores for one in by_split]
@@ -167,6 +182,7 @@ def _model_summary(scores: list[list[Scores]]) -> dict[str, Any]:
         "recall": {
             emotion: _round(np.mean([recall[emotion] for recall in recalls if emotion in recall])) for emotion in occurring
         },
+        "ece": _round(outcome.reliability(model).error),
     }
 
 
@@ -174,53 +190,5 @@ def _round(value: float | np.floating[Any]) -> float:
     return round(float(value), 4)
 
 
-def _score(split: Split, answers: NDArray[np.float32]) -> Scores:
-    return score([clip.emotion for clip in split.test], answers)
-
-
-def _run(tasks: Sequence[Task], jobs: int, done: Step) -> None:
-    (tasks[0].cache / "evaluate").mkdir(parents=True, exist_ok=True)
-    open_tasks = [task for task in tasks if not task.file.exists()]
-    finished = len(tasks) - len(open_tasks)
-    done(finished, len(tasks))
-    if not open_tasks:
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=start_training_worker) as workers:
-        waiting = {workers.submit(_train_and_test, task) for task in open_tasks}
-        try:
-            while waiting:
-                ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    future.result()
-                finished += len(ready)
-                done(finished, len(tasks))
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            for process in list(workers._processes.values()):
-                process.terminate()
-            raise
-
-
-def _train_and_test(task: Task) -> None:
-
-    began = time.monotonic()
-    tf.config.threading.set_intra_op_parallelism_threads(task.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    if task.model in ORIGINAL:
-        answers = ORIGINAL[task.model](
-            clip_means(task.split.train, task.cache, silent),
-            [clip.emotion for clip in task.split.train],
-            clip_means(task.split.test, task.cache, silent),
-            task.seed,
-            task.recipe.original_epochs,
-        )
-    else:
-        features = MfccSettings()
-        heard = {
-            one.clip: one for one in hear(task.split.train + task.split.test, task.recipe.copies, features, task.cache, silent)
-        }
-        settings = task.recipe.fits[task.model]
-        model, _ = fit(task.model, [heard[clip] for clip in task.split.train], settings, task.seed)
-        answers = clip_probabilities(model, [heard[clip] for clip in task.split.test])
-    with whole(task.file) as partial:
-        np.savez(partial, answers=answers, seconds=time.monotonic() - began)
+def _truth(clips: Sequence[Clip]) -> list[int]:
+    return [clip.emotion for clip in clips]

@@ -8,9 +8,10 @@ saves the network and leaves the rest of the path as it is.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.recognizer import Recognizer, Window
 from stream_ser.vad import CHUNK, VoiceActivity
-from stream_ser_train.augmentation import RECIPE, augment
+from stream_ser_train.augmentation import CopySettings, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
 from stream_ser_train.whole import whole
@@ -30,6 +31,9 @@ from stream_ser_train.workers import start_worker
 
 Frames = NDArray[np.float32]
 """``float32[frames, coefficients]``"""
+
+VERSION = 3
+"""Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
 
 _NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
 
@@ -41,7 +45,6 @@ class Heard:
     clip: Clip
     copies: tuple[tuple[Frames, ...], ...]
     """Utterances by copy; copy 0 is the clip as it is."""
-    coefficients: int
 
 
 class _Recording:
@@ -113,15 +116,15 @@ def utterances(asked: Sequence[Window]) -> tuple[Frames, ...]:
     return tuple(whole)
 
 
-def hear(clips: Sequence[Clip], copies: int, features: MfccSettings, cache: Path, progress: Step) -> list[Heard]:
-    """The utterances of every clip and of ``copies`` altered copies of each, from the cache or computed now.
+def hear(clips: Sequence[Clip], copies: CopySettings, features: MfccSettings, cache: Path, progress: Step) -> list[Heard]:
+    """The utterances of every clip and of its altered copies, from the cache or computed now.
 
     Raises:
         CorpusError: a clip is unreadable.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(f"{features.fingerprint()} {RECIPE} {copies}".encode()).hexdigest()[:12]
-    files = [cache / f"{key}-{clip.name.removesuffix('.wav')}.npz" for clip in clips]
+    recipe = f"{VERSION} {features.fingerprint()} {json.dumps(asdict(copies))}"
+    files = [cache / f"{_key(recipe, clip)}.npz" for clip in clips]
     new = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
     if new:
         cached = len(clips) - len(new)
@@ -129,30 +132,34 @@ def hear(clips: Sequence[Clip], copies: int, features: MfccSettings, cache: Path
             for done, _ in enumerate(pool.map(_listen_to_clip, new, chunksize=4), start=cached + 1):
                 progress(done, len(clips))
     progress(len(clips), len(clips))
-    return [_load(clip, copies, features, file) for clip, file in zip(clips, files, strict=True)]
+    return [_load(clip, copies.count, file) for clip, file in zip(clips, files, strict=True)]
 
 
-def _listen_to_clip(task: tuple[Clip, int, MfccSettings, Path]) -> None:
+def _key(recipe: str, clip: Clip) -> str:
+    return hashlib.sha256(f"{recipe} {clip.name} {clip.checksum}".encode()).hexdigest()[:24]
+
+
+def _listen_to_clip(task: tuple[Clip, CopySettings, MfccSettings, Path]) -> None:
     clip, copies, features, file = task
     _save(file, _listen(clip, copies, features))
 
 
-def _load(clip: Clip, copies: int, features: MfccSettings, file: Path) -> Heard:
+def _load(clip: Clip, copies: int, file: Path) -> Heard:
     with np.load(file) as saved:
         flat, lengths, owners = saved["frames"], saved["lengths"], saved["owners"]
     parts = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
     by_copy = tuple(
         tuple(part for part, owner in zip(parts, owners, strict=True) if owner == copy) for copy in range(copies + 1)
     )
-    return Heard(clip, by_copy, features.coefficients)
+    return Heard(clip, by_copy)
 
 
-def _listen(clip: Clip, copies: int, features: MfccSettings) -> list[tuple[Frames, ...]]:
+def _listen(clip: Clip, copies: CopySettings, features: MfccSettings) -> list[tuple[Frames, ...]]:
     samples = clip.read(features.sample_rate)
     detector = _Recording()
     found = [utterances(windows(Recognizer(features, detector=detector), samples))]
-    for copy in range(1, copies + 1):
-        altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}")
+    for copy in range(1, copies.count + 1):
+        altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}", copies)
         replay = _Replay(detector.probabilities, speed)
         found.append(utterances(windows(Recognizer(features, detector=replay), altered)))
     return found

@@ -13,24 +13,18 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stream_ser.events import EMOTIONS
-from stream_ser_train.batches import WINDOW, TrainingSet, measure, pad
+from stream_ser.features import MfccSettings
+from stream_ser_train.answers import Model, clip_answers
+from stream_ser_train.batches import TrainingSet, measure, pad
+from stream_ser_train.calibration import Answers
 from stream_ser_train.examples import Frames, Heard
-from stream_ser_train.networks import NETWORKS
+from stream_ser_train.frame_augmentation import FrameAugmentation
+from stream_ser_train.networks import build
 from stream_ser_train.progress import Step, silent
+from stream_ser_train.recipe import FitSettings, ModelRecipe
 from stream_ser_train.whole import whole
 
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """How long and how fast a network learns."""
-
-    epochs: int
-    batch: int = 64
-    peak_rate: float = 2e-3
-    warm_up: float = 0.1
-    weight_decay: float = 5e-2
-    label_smoothing: float = 0.1
-    checkpoint_every: int = 10
+_BATCH = 128
 
 
 @dataclass(slots=True)
@@ -50,28 +44,32 @@ class InterruptedFitError(Exception):
         self.checkpoint = checkpoint
 
 
-def probabilities(model: keras.Model, windows: Sequence[Frames], size: int = 128) -> NDArray[np.float32]:
-    """What the model says of each window, ``float32[windows, emotion]``."""
-    answers = []
-    for start in range(0, len(windows), size):
-        cuts = windows[start : start + size]
-        batch = pad(cuts, [0] * len(cuts))
-        answers.append(keras.ops.softmax(model([batch.mfcc, batch.length], training=False)))
-    joined: NDArray[np.float32] = np.concatenate([np.asarray(answer) for answer in answers])
-    return joined
+def keras_model(model: keras.Model) -> Model:
+    """A network that is not exported yet."""
+
+    def answer(windows: Sequence[Frames]) -> Answers:
+        parts = []
+        for start in range(0, len(windows), _BATCH):
+            cuts = windows[start : start + _BATCH]
+            batch = pad(cuts, [0] * len(cuts))
+            parts.append(np.asarray(keras.ops.softmax(model([batch.mfcc, batch.length], training=False))))
+        joined: Answers = np.concatenate(parts)
+        return joined
+
+    return answer
 
 
 def fit(
-    name: str,
+    recipe: ModelRecipe,
+    features: MfccSettings,
     heard: Sequence[Heard],
-    settings: FitSettings,
     seed: int,
     *,
     held_out: Sequence[Heard] = (),
     checkpoint: Path | None = None,
     epoch_done: Step = silent,
 ) -> tuple[keras.Model, History]:
-    """Train the network ``name`` on the utterances of ``heard``.
+    """Train a network on the utterances of ``heard``.
 
     ``held_out`` is looked at for the learning curve only: nothing is chosen by it. With ``checkpoint`` (a folder) the fit
     goes on from where an interrupted one with the same folder stopped.
@@ -80,8 +78,10 @@ def fit(
         InterruptedFitError: the user pressed Ctrl-C; the checkpoint was written.
     """
     keras.utils.set_random_seed(seed)
-    training = TrainingSet(heard)
-    model = NETWORKS[name](heard[0].coefficients, measure(heard))
+    settings = recipe.fit
+    augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations)
+    training = TrainingSet(heard, augmentation=augmentation)
+    model = build(features.coefficients, measure(heard), recipe.network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
     optimizer.build(model.trainable_variables)
     step = _training_step(model, optimizer, settings.label_smoothing)
@@ -104,29 +104,8 @@ def fit(
     return model, history
 
 
-def final_window(frames: Frames) -> Frames:
-    """The frames that the final answer for an utterance is given on."""
-    return frames[-WINDOW:]
-
-
-def clip_probabilities(model: keras.Model, heard: Sequence[Heard]) -> NDArray[np.float32]:
-    """What the model says of each clip as it is, ``float32[clips, emotion]``.
-
-    A clip of several utterances gets their mean, weighted by length. A clip in which no speech was heard gets zeros: an
-    answer that is wrong for every emotion.
-    """
-    owners = np.array([i for i, one in enumerate(heard) for _ in one.copies[0]], np.int64)
-    frames = [part for one in heard for part in one.copies[0]]
-    weights = np.array([len(part) for part in frames], np.float32)
-    answers = probabilities(model, [final_window(part) for part in frames]) * weights[:, None]
-    summed = np.zeros((len(heard), len(EMOTIONS)), np.float32)
-    np.add.at(summed, owners, answers)
-    total: NDArray[np.float32] = summed / np.maximum(summed.sum(axis=1, keepdims=True), 1e-9)
-    return total
-
-
 def _accuracy(model: keras.Model, heard: Sequence[Heard]) -> float:
-    answers = clip_probabilities(model, heard)
+    answers = clip_answers(keras_model(model), heard)
     return float(np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in heard]))
 
 

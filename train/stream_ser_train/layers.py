@@ -114,35 +114,62 @@ class AttentiveStatistics(keras.layers.Layer):
 
 
 class WindowStatistics(keras.layers.Layer):
-    """``[batch, frames, coef]``, ``length[batch]`` -> statistics of the window, ``[batch, 11 * coef]``.
+    """``[batch, frames, coef]``, ``length[batch]`` -> statistics of the window.
 
-    Mean, deviation and extremes of the coefficients; deviation of the slopes and of their slopes; mean size of the
-    slopes; and, less the mean, the mean of each third of the window.
+    Of each coefficient: mean, deviation and extremes; deviation of its slope and of the slope of that; mean size of
+    its slope and of its distance from the mean; and in each third of the window its mean, deviation and mean size of
+    slope. Of the first ``correlated`` coefficients: how they go together. Of the first ``lagged``: how each goes with
+    each some frames earlier, which tells the movements of a voice apart whatever is said.
     """
+
+    def __init__(self, correlated: int, lagged: int, lags: tuple[int, ...]) -> None:
+        super().__init__()
+        self.correlated, self.lagged, self.lags = correlated, lagged, lags
 
     def call(self, frames: Tensor, length: Tensor) -> Tensor:
         mask = frame_mask(frames, length)
         mean = masked_mean(frames, mask)
+        deviation = masked_deviation(frames, mask, mean)
         slope = delta(frames)
         bend = delta(slope)
         far = 1e3 * (1.0 - mask)
-        position = ops.cumsum(mask, axis=1) - 1.0
-        third = ops.maximum(ops.sum(mask, axis=1, keepdims=True) / 3.0, 1.0)
-        parts = []
-        for number in range(3):
-            inside = mask * ops.cast((position >= number * third) & (position < (number + 1) * third), "float32")
-            parts.append((masked_mean(frames, inside) - mean) * ops.cast(ops.any(inside > 0, axis=1), "float32"))
-        return ops.concatenate(
-            [
-                mean,
-                masked_deviation(frames, mask, mean),
-                ops.max(frames - far, axis=1),
-                ops.min(frames + far, axis=1),
-                masked_deviation(slope, mask, masked_mean(slope, mask)),
-                masked_deviation(bend, mask, masked_mean(bend, mask)),
-                masked_mean(ops.abs(slope), mask),
-                masked_mean(ops.abs(frames - mean[:, None, :]), mask),
-                *parts,
-            ],
-            axis=-1,
-        )
+        parts = [
+            mean,
+            deviation,
+            ops.max(frames - far, axis=1),
+            ops.min(frames + far, axis=1),
+            masked_deviation(slope, mask, masked_mean(slope, mask)),
+            masked_deviation(bend, mask, masked_mean(bend, mask)),
+            masked_mean(ops.abs(slope), mask),
+            masked_mean(ops.abs(frames - mean[:, None, :]), mask),
+        ]
+        for inside in thirds(mask):
+            some = ops.cast(ops.any(inside > 0, axis=1), "float32")
+            mean_inside = masked_mean(frames, inside)
+            parts += [
+                (mean_inside - mean) * some,
+                masked_deviation(frames, inside, mean_inside),
+                masked_mean(ops.abs(slope), inside),
+            ]
+        normal = mask * (frames - mean[:, None, :]) / deviation[:, None, :]
+        count = ops.maximum(ops.cast(length, "float32"), 1.0)[:, None]
+        together = _products(normal[:, :, : self.correlated], normal[:, :, : self.correlated]) / count
+        parts += [
+            together[:, row * self.correlated + row + 1 : (row + 1) * self.correlated] for row in range(self.correlated - 1)
+        ]
+        few = normal[:, :, : self.lagged]
+        parts += [_products(few[:, lag:], few[:, :-lag]) / count for lag in self.lags]
+        return ops.concatenate(parts, axis=-1)
+
+
+def thirds(mask: Tensor) -> list[Tensor]:
+    """The mask of each third of the frames that ``mask`` keeps."""
+    position = ops.cumsum(mask, axis=1) - 1.0
+    third = ops.maximum(ops.sum(mask, axis=1, keepdims=True) / 3.0, 1.0)
+    return [mask * ops.cast((position >= number * third) & (position < (number + 1) * third), "float32") for number in range(3)]
+
+
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """Sum over the frames of the product of each pair of values, ``[batch, values * values]``."""
+    pairs = ops.matmul(ops.transpose(one, (0, 2, 1)), other)
+    return ops.reshape(pairs, (-1, one.shape[-1] * other.shape[-1]))

@@ -7,6 +7,7 @@ Speech_Emotion_Recognition_MLP_LSTM).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def clip_means(clips: Sequence[Clip], cache: Path, progress: Step) -> Means:
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for done, clip in enumerate(clips, start=1):
-        file = folder / f"{clip.name}.npy"
+        file = folder / f"{hashlib.sha256(f'{clip.name} {clip.checksum}'.encode()).hexdigest()[:24]}.npy"
         if not file.exists():
             mfcc = librosa.feature.mfcc(y=clip.read(SAMPLE_RATE), sr=SAMPLE_RATE, n_mfcc=COEFFICIENTS)
             with whole(file) as partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stream_ser.events import EMOTIONS
+from stream_ser_train.calibration import Answers, Reliability, risk_by_coverage
 from stream_ser_train.fit import History
 from stream_ser_train.scores import Scores
 
@@ -50,9 +51,48 @@ def plot_learning(histories: Mapping[str, History], file: Path) -> None:
         accuracy.plot(
             [e for e, _ in history.held_out], [100.0 * a for _, a in history.held_out], marker="o", color="tab:orange"
         )
-        accuracy.set_ylabel("accuracy on held-out actors, %")
+        accuracy.set_ylabel("accuracy on held-out speakers, %")
         accuracy.set_xlabel("epoch")
         accuracy.set_ylim(0.0, 100.0)
         for axes in (loss, accuracy):
             axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=110)
+
+
+def plot_reliability(models: Mapping[str, Reliability], file: Path) -> None:
+    """How often answers of each confidence were right: on the diagonal a probability means what it says."""
+    figure = Figure(figsize=(4.2 * len(models), 4.6), layout="constrained")
+    for axes, (name, found) in zip(figure.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
+        filled = found.count > 0
+        sizes = 12.0 + 300.0 * found.count[filled] / found.count.sum()
+        axes.plot(found.confidence[filled], found.accuracy[filled], linewidth=1)
+        axes.scatter(found.confidence[filled], found.accuracy[filled], s=sizes)
+        axes.set_xlim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.0)
+        axes.set_xlabel("confidence (dots: share of the answers)")
+        axes.set_ylabel("share that was right")
+        axes.set_title(f"{name}, calibration error {found.error:.3f}")
+        axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=110)
+
+
+def plot_risk(answers: Answers, emotions: Sequence[int], threshold: float, file: Path) -> None:
+    """Share of wrong labels against share of utterances that get one, and the threshold for `uncertain`."""
+    thresholds, risk = risk_by_coverage(answers, emotions)
+    coverage = np.arange(1, len(risk) + 1) / len(risk)
+    chosen = int(np.sum(thresholds >= threshold)) - 1
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(100.0 * coverage, 100.0 * risk)
+    axes.scatter([100.0 * coverage[chosen]], [100.0 * risk[chosen]], color="tab:red", zorder=3)
+    axes.annotate(
+        f"uncertain below {threshold:g}", (100.0 * coverage[chosen], 100.0 * risk[chosen]), xytext=(-12, -18),
+        textcoords="offset points", ha="right",
+    )  # fmt: skip
+    axes.set_xlabel("utterances that get a label, %")
+    axes.set_ylabel("of those, wrong labels, %")
+    axes.set_xlim(0.0, 100.0)
+    axes.set_ylim(bottom=0.0)
+    axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)

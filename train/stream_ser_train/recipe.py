@@ -1,26 +1,56 @@
-"""The recipe in numbers, for both commands that train."""
+"""The recipe in numbers, for all commands that train."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stream_ser_train.fit import FitSettings
+from stream_ser.features import MfccSettings
+from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.frame_augmentation import FrameAlterations
+from stream_ser_train.networks import LstmSettings, MlpSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How long and how fast a network learns, and how its windows are altered."""
+
+    epochs: int
+    batch: int = 64
+    peak_rate: float = 2e-3
+    warm_up: float = 0.1
+    weight_decay: float = 5e-2
+    label_smoothing: float = 0.1
+    checkpoint_every: int = 10
+    alterations: FrameAlterations | None = field(default_factory=FrameAlterations)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecipe:
+    """One network and how it is fitted."""
+
+    network: LstmSettings | MlpSettings
+    fit: FitSettings
+
+
+def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
+    return {
+        "lstm": ModelRecipe(LstmSettings(), FitSettings(lstm_epochs)),
+        "mlp": ModelRecipe(MlpSettings(), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=None)),
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is trained on and for how long."""
+    """What is trained on, which models, and for how long."""
 
-    copies: int = 8
-    """Altered copies of each clip."""
-    fits: dict[str, FitSettings] = field(
-        default_factory=lambda: {"lstm": FitSettings(epochs=100), "mlp": FitSettings(epochs=100)}
-    )
+    features: MfccSettings = field(default_factory=MfccSettings)
+    copies: CopySettings = field(default_factory=CopySettings)
+    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(150, 150))
     original_epochs: int = 100
 
 
 FULL = Recipe()
-QUICK = Recipe(copies=1, fits={"lstm": FitSettings(epochs=4), "mlp": FitSettings(epochs=4)}, original_epochs=4)
+QUICK = Recipe(copies=CopySettings(count=1), models=_models(4, 4), original_epochs=4)
 """A smoke run: everything happens, nothing is learnt."""
 QUICK_CLIPS = 10
-"""Clips of each actor that a smoke run takes."""
+"""Clips of each speaker that a smoke run takes."""

@@ -11,18 +11,18 @@ from stream_ser.events import EMOTIONS
 
 def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -> None:
     """The page of one training run, from the content of its metrics.json."""
-    held = ", ".join(str(actor) for actor in metrics["held_out_actors"])
+    held = ", ".join(metrics["held_out_speakers"])
     corpus = metrics["corpus"]
     lines = [
         "# Training report",
         "",
-        f"{corpus['clips']} clips of {corpus['actors']} actors; {metrics['wall_s']:.0f} s on {metrics['machine']}.",
+        f"{corpus['clips']} clips of {corpus['speakers']} speakers; {metrics['wall_s']:.0f} s on {metrics['machine']}.",
         f"Command `{metrics['command']}`, commit `{metrics['commit']}`.",
         "",
-        f"## On voices never heard: actors {held}",
+        f"## On voices never heard: {held}",
         "",
-        "Measured on models trained without these actors."
-        + (" The exported bundles were then trained on all actors with the same recipe." if metrics["parity"] else ""),
+        "Measured on models trained without these speakers."
+        + (" The exported bundles were then trained on all speakers with the same recipe." if metrics["parity"] else ""),
         "",
         *score_table({name: (model["uar"], model["accuracy"], model["recall"]) for name, model in metrics["models"].items()}),
     ]

@@ -9,14 +9,16 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from stream_ser_train.corpus import Clip, CorpusError
 
-ACTOR_FOLDS: tuple[frozenset[int], ...] = (
-    frozenset({2, 5, 14, 15, 16}),
-    frozenset({3, 6, 7, 13, 18}),
-    frozenset({10, 11, 12, 19, 20}),
-    frozenset({8, 17, 21, 23, 24}),
-    frozenset({1, 4, 9, 22}),
+ACTOR_FOLDS: tuple[tuple[int, ...], ...] = (
+    (2, 5, 14, 15, 16),
+    (3, 6, 7, 13, 18),
+    (10, 11, 12, 19, 20),
+    (8, 17, 21, 23, 24),
+    (1, 4, 9, 22),
 )
-"""Test actors of each fold (Luna-Jimenez et al. 2021, doi:10.3390/s21227665)."""
+"""RAVDESS test actors of each fold (Luna-Jimenez et al. 2021, doi:10.3390/s21227665)."""
+
+FOLDS = len(ACTOR_FOLDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,42 @@ class Split:
     test: tuple[Clip, ...]
 
 
-def by_actor(clips: Sequence[Clip]) -> Iterator[Split]:
-    """The five speaker-independent folds: no actor stands on both sides of one.
+def fold_of(speakers: Sequence[str]) -> dict[str, int]:
+    """The fold that tests each speaker: RAVDESS actors the published one; others are dealt out in order of name."""
+    folds = {f"ravdess {actor:02}": number for number, actors in enumerate(ACTOR_FOLDS) for actor in actors}
+    others = sorted(set(speakers) - set(folds))
+    folds |= {speaker: number % FOLDS for number, speaker in enumerate(others)}
+    return {speaker: folds[speaker] for speaker in speakers}
+
+
+def by_speaker(clips: Sequence[Clip]) -> Iterator[Split]:
+    """The five speaker-independent folds: no speaker stands on both sides of one.
 
     Raises:
         CorpusError: a fold has no clip to train on or none to test on.
     """
-    for number, actors in enumerate(ACTOR_FOLDS):
-        train = tuple(clip for clip in clips if clip.actor not in actors)
-        test = tuple(clip for clip in clips if clip.actor in actors)
+    folds = fold_of(sorted({clip.speaker for clip in clips}))
+    for number in range(FOLDS):
+        train = tuple(clip for clip in clips if folds[clip.speaker] != number)
+        test = tuple(clip for clip in clips if folds[clip.speaker] == number)
         if not train or not test:
-            spoken = ", ".join(str(actor) for actor in sorted({clip.actor for clip in clips}))
             raise CorpusError(
-                f"the clips are of actors {spoken} only; fold {number} needs some of {sorted(actors)} and some others"
+                f"the clips are of {', '.join(folds)} only; each of the five folds needs speakers of its own, and fold {number}"
+                f" has none to {'test' if train else 'train'} on"
             )
         yield Split(f"fold {number}", train, test)
+
+
+def across(train: Sequence[Clip], test: Sequence[Clip]) -> Split:
+    """Train on some corpora and test on others.
+
+    Raises:
+        CorpusError: a speaker stands on both sides.
+    """
+    both = sorted({clip.speaker for clip in train} & {clip.speaker for clip in test})
+    if both:
+        raise CorpusError(f"{', '.join(both[:3])}{', ...' if len(both) > 3 else ''} stand in both --train-data and --test-data")
+    return Split("across", tuple(train), tuple(test))
 
 
 def at_random(clips: Sequence[Clip], seeds: Sequence[int]) -> Iterator[Split]:

@@ -16,24 +16,24 @@ from stream_ser_export.convert import TOLERANCE, export_bundle
 
 from stream_ser import __version__
 from stream_ser.events import EMOTIONS
-from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import Metadata
 from stream_ser_train import provenance
-from stream_ser_train.batches import pad
+from stream_ser_train.answers import clip_answers
+from stream_ser_train.calibration import soften, temperature
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.examples import Heard, hear
-from stream_ser_train.fit import History, clip_probabilities, final_window, fit
-from stream_ser_train.networks import NETWORKS
+from stream_ser_train.fit import History, fit, keras_model
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.report import write_report
 from stream_ser_train.scores import Scores, score
-from stream_ser_train.splits import ACTOR_FOLDS
+from stream_ser_train.splits import fold_of
+from stream_ser_train.trainings import probe
 
-LICENCE = "CC BY-NC-SA 4.0 (trained on RAVDESS, Livingstone and Russo 2018)"
-PARITY_WINDOWS = 64
+RAVDESS_LICENCE = "CC BY-NC-SA 4.0 (trained on RAVDESS, Livingstone and Russo 2018)"
+OTHER_LICENCE = "that of the data sets it was trained on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ class Result:
     """What a training run learnt about itself."""
 
     corpus: dict[str, Any]
-    held_out_actors: tuple[int, ...]
+    held_out_speakers: tuple[str, ...]
     scores: dict[str, Scores]
-    """On the held-out actors, by models that never heard them."""
+    """On the held-out speakers, by models that never heard them."""
+    temperatures: dict[str, float]
+    """What each model's logits are divided by, found on the held-out speakers."""
     histories: dict[str, History]
     parity: dict[str, float]
     """Largest difference between Keras and ONNX, by model."""
@@ -60,7 +62,7 @@ class Result:
             "wall_s": round(self.wall_seconds, 1),
             "corpus": self.corpus,
             "recipe": self.recipe,
-            "held_out_actors": list(self.held_out_actors),
+            "held_out_speakers": list(self.held_out_speakers),
             "models": {
                 name: {
                     "uar": round(scores.uar, 4),
@@ -69,27 +71,29 @@ class Result:
                 }
                 for name, scores in self.scores.items()
             },
+            "temperatures": {name: round(value, 4) for name, value in self.temperatures.items()},
             "parity": self.parity,
         }
 
 
-def hold_out(corpus: Corpus) -> tuple[int, ...]:
-    """Actors to measure on: the first published fold of those present, else the last fifth of the actors.
+def hold_out(corpus: Corpus) -> tuple[str, ...]:
+    """Speakers to measure on: the first fold of those present, else the last fifth of the speakers.
 
     Raises:
-        CorpusError: one actor cannot be on both sides.
+        CorpusError: one speaker cannot be on both sides.
     """
-    actors = corpus.actors
-    if len(actors) < 2:
+    speakers = corpus.speakers
+    if len(speakers) < 2:
         raise CorpusError(
-            f"the data set has one actor only ({actors[0]}); training needs two or more, to measure on a voice it never heard"
+            f"the data set has one speaker only ({speakers[0]}); training needs two or more, to measure on a new voice"
         )
-    fold = tuple(actor for actor in actors if actor in ACTOR_FOLDS[0])
-    return fold if 0 < len(fold) < len(actors) else actors[-max(1, len(actors) // 5) :]
+    folds = fold_of(speakers)
+    first = tuple(speaker for speaker in speakers if folds[speaker] == 0)
+    return first if 0 < len(first) < len(speakers) else speakers[-max(1, len(speakers) // 5) :]
 
 
 def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, command: str, console: Console) -> Result:
-    """Measure the recipe on held-out actors, train it on all clips, and write bundles and report into ``out``.
+    """Measure the recipe on held-out speakers, train it on all clips, and write bundles and report into ``out``.
 
     Raises:
         CorpusError: the corpus cannot be trained on.
@@ -97,52 +101,61 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         ParityError: Keras and ONNX disagree.
     """
     began = time.monotonic()
-    actors = hold_out(corpus)
-    features = MfccSettings()
+    speakers = hold_out(corpus)
     out.mkdir(parents=True, exist_ok=True)
     with bar(console, "hearing the clips") as step:
-        heard = hear(corpus.clips, recipe.copies, features, cache, step)
-    rest = [one for one in heard if one.clip.actor not in actors]
-    held = [one for one in heard if one.clip.actor in actors]
+        heard = hear(corpus.clips, recipe.copies, recipe.features, cache, step)
+    rest = [one for one in heard if one.clip.speaker not in speakers]
+    held = [one for one in heard if one.clip.speaker in speakers]
     if not any(one.copies[0] for one in rest) or not any(one.copies[0] for one in held):
         raise CorpusError("no speech was heard in the clips; look them over with: stream-ser data check DIR")
-    histories: dict[str, History] = {}
-    answers = {}
-    for name in NETWORKS:
-        checkpoint = _checkpoint(out, name, "held-out", rest, recipe, seed)
-        with bar(console, f"{name}, held-out actors") as step:
-            model, histories[name] = fit(
-                name, rest, recipe.fits[name], seed, held_out=held, checkpoint=checkpoint, epoch_done=step
-            )
-        answers[name] = clip_probabilities(model, held)
-    answers["fused"] = np.mean(list(answers.values()), axis=0)
     emotions = [one.clip.emotion for one in held]
+    histories: dict[str, History] = {}
+    temperatures: dict[str, float] = {}
+    answers = {}
+    for name, model_recipe in recipe.models.items():
+        checkpoint = _checkpoint(out, name, "held-out", rest, recipe, seed)
+        with bar(console, f"{name}, held-out speakers") as step:
+            model, histories[name] = fit(
+                model_recipe, recipe.features, rest, seed, held_out=held, checkpoint=checkpoint, epoch_done=step
+            )
+        answer = clip_answers(keras_model(model), held)
+        temperatures[name] = temperature(answer, emotions)
+        answers[name] = soften(answer, temperatures[name])
+    answers["fused"] = np.mean(list(answers.values()), axis=0)
     scores = {name: score(emotions, answer) for name, answer in answers.items()}
     parity = {}
-    probe = _probe(heard)
-    for name in NETWORKS:
+    batch = probe(heard)
+    for name, model_recipe in recipe.models.items():
         checkpoint = _checkpoint(out, name, "all", heard, recipe, seed)
-        with bar(console, f"{name}, all actors") as step:
-            model, _ = fit(name, heard, recipe.fits[name], seed, checkpoint=checkpoint, epoch_done=step)
+        with bar(console, f"{name}, all speakers") as step:
+            model, _ = fit(model_recipe, recipe.features, heard, seed, checkpoint=checkpoint, epoch_done=step)
         metadata = Metadata(
             name=name,
             version=__version__,
             labels=EMOTIONS,
-            features=features,
-            training={"corpus": _describe(corpus), "recipe": asdict(recipe.fits[name]), "copies": recipe.copies, "seed": seed},
+            features=recipe.features,
+            training={
+                "corpus": _describe(corpus),
+                "recipe": asdict(model_recipe),
+                "copies": asdict(recipe.copies),
+                "seed": seed,
+                "temperature": round(temperatures[name], 4),
+            },
             metrics={
-                "protocol": f"the same recipe without actors {', '.join(map(str, actors))}, tested on them",
+                "protocol": f"the same recipe without speakers {', '.join(speakers)}, tested on them",
                 "uar": round(scores[name].uar, 4),
                 "accuracy": round(scores[name].accuracy, 4),
             },
-            licence=LICENCE,
+            licence=RAVDESS_LICENCE if _is_ravdess(corpus) else OTHER_LICENCE,
         )
-        parity[name] = export_bundle(model, metadata, probe.mfcc, probe.length, out / f"{name}.onnx")
+        parity[name] = export_bundle(model, metadata, batch.mfcc, batch.length, out / f"{name}.onnx", temperatures[name])
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
-    result = Result(_describe(corpus), actors, scores, histories, parity, time.monotonic() - began, command, asdict(recipe))
+    wall = time.monotonic() - began
+    result = Result(_describe(corpus), speakers, scores, temperatures, histories, parity, wall, command, asdict(recipe))
     plot_learning(histories, out / "learning-curves.png")
     for name, one in scores.items():
-        plot_confusion(one, f"{name}, actors {', '.join(map(str, actors))} held out", out / f"confusion-{name}.png")
+        plot_confusion(one, f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
     _write(result, out)
     return result
 
@@ -154,10 +167,10 @@ def train_original(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: 
         CorpusError: the corpus cannot be trained on.
     """
     began = time.monotonic()
-    actors = hold_out(corpus)
+    speakers = hold_out(corpus)
     out.mkdir(parents=True, exist_ok=True)
-    rest = [clip for clip in corpus.clips if clip.actor not in actors]
-    held = [clip for clip in corpus.clips if clip.actor in actors]
+    rest = [clip for clip in corpus.clips if clip.speaker not in speakers]
+    held = [clip for clip in corpus.clips if clip.speaker in speakers]
     with bar(console, "MFCC means of the clips") as step:
         means = dict(zip(corpus.clips, clip_means(corpus.clips, cache, step), strict=True))
     train_means = np.stack([means[clip] for clip in rest])
@@ -167,38 +180,35 @@ def train_original(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: 
         for number, (name, fit_original) in enumerate(ORIGINAL.items(), start=1):
             answers = fit_original(train_means, [clip.emotion for clip in rest], test_means, seed, recipe.original_epochs)
             scores[name] = score([clip.emotion for clip in held], answers)
-            plot_confusion(
-                scores[name], f"{name}, actors {', '.join(map(str, actors))} held out", out / f"confusion-{name}.png"
-            )
+            plot_confusion(scores[name], f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
             step(number, len(ORIGINAL))
-    result = Result(_describe(corpus), actors, scores, {}, {}, time.monotonic() - began, command, {"original": True})
+    wall = time.monotonic() - began
+    result = Result(_describe(corpus), speakers, scores, {}, {}, {}, wall, command, {"original": True})
     _write(result, out)
     return result
 
 
-def sample(corpus: Corpus, clips_per_actor: int) -> Corpus:
-    """A smaller corpus: some clips of each actor, spread over the emotions."""
+def sample(corpus: Corpus, clips_per_speaker: int) -> Corpus:
+    """A smaller corpus: some clips of each speaker, spread over the emotions."""
     chosen: list[Clip] = []
-    for actor in corpus.actors:
-        own = corpus.of_actors(frozenset({actor}))
-        chosen += own[:: max(1, len(own) // clips_per_actor)][:clips_per_actor]
-    return Corpus(tuple(sorted(chosen)), (), ())
-
-
-def _probe(heard: Sequence[Heard]) -> Any:
-    """Real windows of many lengths to compare Keras and ONNX on."""
-    frames = [final_window(part) for one in heard for part in one.copies[0]]
-    return pad(frames[:: max(1, len(frames) // PARITY_WINDOWS)][:PARITY_WINDOWS], [0] * min(len(frames), PARITY_WINDOWS))
+    for speaker in corpus.speakers:
+        own = sorted(corpus.of_speakers(frozenset({speaker})), key=lambda clip: (clip.emotion, clip.name))
+        chosen += own[:: max(1, len(own) // clips_per_speaker)][:clips_per_speaker]
+    return Corpus(tuple(sorted(chosen)))
 
 
 def _checkpoint(out: Path, name: str, part: str, heard: Sequence[Heard], recipe: Recipe, seed: int) -> Path:
     """A folder of its own for each model, data and settings, so that no run goes on from another's."""
-    text = f"{seed} {recipe.fits[name]} {recipe.copies} {' '.join(one.clip.name for one in heard)}"
+    text = f"{seed} {recipe.models[name]} {recipe.copies} {' '.join(one.clip.name for one in heard)}"
     return out / "checkpoints" / f"{name}-{part}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _describe(corpus: Corpus) -> dict[str, Any]:
-    return {"clips": len(corpus.clips), "actors": len(corpus.actors), "doubled": len(corpus.doubled)}
+    return {"clips": len(corpus.clips), "speakers": len(corpus.speakers), "doubled": len(corpus.doubled)}
+
+
+def _is_ravdess(corpus: Corpus) -> bool:
+    return all(speaker.startswith("ravdess ") for speaker in corpus.speakers)
 
 
 def _write(result: Result, out: Path) -> None:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from signals import voice
+from stream_ser_train.frame_augmentation import FrameAlterations, FrameAugmentation
+
+from stream_ser.features import MfccSettings, StreamingMfcc
+
+FEATURES = MfccSettings()
+NONE = FrameAlterations(tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=1.0)
+
+
+def spoken(gain: float = 1.0) -> np.ndarray:
+    return StreamingMfcc(FEATURES).push(voice(1.0, np.random.default_rng(0)) * np.float32(gain))
+
+
+def test_no_alteration_leaves_the_frames() -> None:
+    altered = FrameAugmentation(FEATURES, NONE).alter(spoken(), np.random.default_rng(0))
+    np.testing.assert_allclose(altered, spoken(), atol=1e-3)
+
+
+def test_a_gain_is_what_a_louder_signal_gives() -> None:
+    augmentation = FrameAugmentation(FEATURES, FrameAlterations(1.0, 1.0, 0.0, gain_db=20.0, share=0.0))
+    altered = augmentation.alter(spoken(), np.random.default_rng(3))
+    drawn = np.random.default_rng(3)
+    drawn.uniform(), drawn.random()
+    decibels = drawn.uniform(-1.0, 1.0) * 20.0
+    assert abs(decibels) > 3.0
+    np.testing.assert_allclose(altered, spoken(10 ** (decibels / 20)), atol=2e-2)
+
+
+def test_a_vocal_tract_moves_a_peak_of_the_spectrum() -> None:
+    features = MfccSettings(coefficients=80)
+    hertz = 1_000.0
+    tone = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000).astype(np.float32) * 0.3
+    frames = StreamingMfcc(features).push(tone)
+    augmentation = FrameAugmentation(features, FrameAlterations(1.0, 1.2, 0.0, 0.0, 1.0))
+    mel_peak = {int(np.argmax((altered @ augmentation._cepstrum)[50])) for altered in (
+        augmentation.alter(frames, np.random.default_rng(seed)) for seed in range(20)
+    )}  # fmt: skip
+    before = int(np.argmax((frames @ augmentation._cepstrum)[50]))
+    assert min(mel_peak) < before < max(mel_peak)
+
+
+def test_a_tempo_changes_how_long_it_takes() -> None:
+    augmentation = FrameAugmentation(FEATURES, FrameAlterations(1.3, 1.0, 0.0, 0.0, 0.0))
+    frames = spoken()
+    lengths = {len(augmentation.alter(frames, np.random.default_rng(seed))) for seed in range(50)}
+    assert len(frames) / 1.3 - 1 <= min(lengths) < 0.9 * len(frames)
+    assert 1.1 * len(frames) < max(lengths) <= len(frames) * 1.3 + 1
+
+
+def test_equal_generators_alter_alike() -> None:
+    augmentation = FrameAugmentation(FEATURES, FrameAlterations())
+    one, other, third = (augmentation.alter(spoken(), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, other)
+    assert one.shape != third.shape or not np.allclose(one, third)
+
+
+@pytest.mark.parametrize("frames", [2, 3, 40])
+def test_short_windows_are_altered_too(frames: int) -> None:
+    altered = FrameAugmentation(FEATURES, FrameAlterations()).alter(spoken()[:frames], np.random.default_rng(0))
+    assert altered.dtype == np.float32
+    assert len(altered) >= 2
+    assert np.isfinite(altered).all()

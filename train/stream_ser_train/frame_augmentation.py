@@ -1,0 +1,94 @@
+"""Other voices and channels for frames already computed: cheap enough to give every window of every epoch its own.
+
+A warp of the mel axis, a channel and a gain are all linear in the logarithm of the filter energies, so that in MFCCs
+they are one small matrix and one vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dct
+
+from stream_ser.features import MfccSettings
+
+_DB = np.log(10.0) / 10.0
+"""A decibel of power in natural logarithm."""
+
+_WARPS = 41
+_KNOTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAlterations:
+    """How far frames are altered: bounds of uniform draws, but for ``channel_db``, a standard deviation."""
+
+    tempo: float = 1.15
+    """Largest factor by which speech is slowed or hastened."""
+    vocal_tract: float = 1.12
+    """Largest factor by which frequencies are stretched or squeezed (Jaitly and Hinton 2013, VTLP)."""
+    channel_db: float = 4.0
+    """Of a smooth random frequency response, at each of five knots."""
+    gain_db: float = 10.0
+    share: float = 0.7
+    """Of the windows whose vocal tract, and whose channel, is altered."""
+
+
+class FrameAugmentation:
+    """Alters MFCC frames of one setting."""
+
+    def __init__(self, features: MfccSettings, alterations: FrameAlterations) -> None:
+        self._alterations = alterations
+        # mfcc = cepstrum @ log energies, for the orthonormal DCT-II without lifter.
+        self._cepstrum = dct(np.eye(features.filters), type=2, norm="ortho", axis=0)[: features.coefficients]
+        factors = np.exp(np.linspace(-1.0, 1.0, _WARPS) * np.log(alterations.vocal_tract))
+        self._warps = [(self._cepstrum @ _warp(features, factor) @ self._cepstrum.T).T.astype(np.float32) for factor in factors]
+        self._knots = np.linspace(0, features.filters - 1, _KNOTS)
+        self._filters = np.arange(features.filters)
+
+    def alter(self, frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """One alteration of ``frames: float32[frames, coef]``, longer or shorter by the tempo."""
+        bounds = self._alterations
+        frames = _hasten(frames, float(np.exp(rng.uniform(-1.0, 1.0) * np.log(bounds.tempo))))
+        if rng.random() < bounds.share:
+            frames = frames @ self._warps[rng.integers(_WARPS)]
+        response = np.full(len(self._filters), rng.uniform(-1.0, 1.0) * bounds.gain_db)
+        if rng.random() < bounds.share:
+            response += np.interp(self._filters, self._knots, rng.normal(0.0, bounds.channel_db, _KNOTS))
+        altered: NDArray[np.float32] = (frames + self._cepstrum @ (response * _DB)).astype(np.float32)
+        return altered
+
+
+def _hasten(frames: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:
+    """Frames at a tempo ``tempo`` times as fast, between the given ones by straight lines."""
+    count = max(2, round(len(frames) / tempo))
+    position = np.linspace(0, len(frames) - 1, count)
+    before = np.minimum(position.astype(int), len(frames) - 2)
+    share = (position - before)[:, None].astype(np.float32)
+    between: NDArray[np.float32] = frames[before] * (1.0 - share) + frames[before + 1] * share
+    return between
+
+
+def _warp(features: MfccSettings, factor: float) -> NDArray[np.float64]:
+    """Matrix that reads the log energy of each filter at ``factor`` times its centre frequency."""
+    low, high = _mel(features.low_hz), _mel(features.high_hz)
+    spacing = (high - low) / (features.filters + 1)
+    centres = low + spacing * np.arange(1, features.filters + 1)
+    moved = _mel(np.clip(_hertz(centres) * factor, features.low_hz, features.high_hz))
+    position = np.clip((moved - low) / spacing - 1.0, 0.0, features.filters - 1.0)
+    before = np.minimum(position.astype(int), features.filters - 2)
+    rows = np.arange(features.filters)
+    matrix = np.zeros((features.filters, features.filters))
+    matrix[rows, before] = 1.0 - (position - before)
+    matrix[rows, before + 1] += position - before
+    return matrix
+
+
+def _mel(hertz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0))
+
+
+def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))

@@ -1,0 +1,20 @@
+"""What an evaluation can be, and the names of what it compares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+OURS = ("lstm", "mlp")
+THEIRS = ("original_lstm", "original_mlp")
+FUSED = "fused"
+
+RANDOM_SPLITS = 5
+
+
+class Protocol(StrEnum):
+    """How clips are divided; the last takes sounds that are none, and trains nothing."""
+
+    SPEAKER_INDEPENDENT = "speaker-independent"
+    RANDOM = "random"
+    CROSS_CORPUS = "cross-corpus"
+    NON_SPEECH = "non-speech"
