@@ -27,22 +27,16 @@ class ParityError(UserError):
 
 
 def export_bundle(
-    model: keras.Model,
-    metadata: Metadata,
-    windows: NDArray[np.float32],
-    lengths: NDArray[np.int32],
-    file: Path,
-    temperature: float = 1.0,
+    model: keras.Model, metadata: Metadata, windows: NDArray[np.float32], lengths: NDArray[np.int32], file: Path
 ) -> float:
-    """Convert a model that returns logits into a bundle at ``file`` that returns probabilities.
+    """Convert a model into a bundle at ``file``.
 
     Args:
-        model: takes ``[mfcc, length]``.
+        model: takes ``[mfcc, length]`` and returns probabilities, ``float32[batch, emotion]``.
         metadata: goes into the file.
         windows: ``float32[batch, frames, coef]``, real windows to compare the two on.
         lengths: ``int32[batch]``.
         file: where the bundle is written.
-        temperature: what the logits are divided by, inside the graph.
 
     Returns:
         The largest difference between the two, over all probabilities.
@@ -50,13 +44,13 @@ def export_bundle(
     Raises:
         ParityError: it is above :data:`TOLERANCE`.
     """
-    graph = convert(model, metadata, temperature)
+    graph = convert(model, metadata)
     partial = file.with_suffix(".part.onnx")
     partial.write_bytes(graph.SerializeToString())
     try:
         session = load_bundle(partial, metadata.features, [CPU]).session
         (answer,) = session.run(["probabilities"], {"mfcc": windows, "length": lengths})
-        expected = np.asarray(keras.ops.softmax(model([windows, lengths], training=False) / temperature))
+        expected = np.asarray(model([windows, lengths], training=False))
         difference = float(np.abs(answer - expected).max())
         if not difference <= TOLERANCE:
             raise ParityError(
@@ -68,8 +62,8 @@ def export_bundle(
     return difference
 
 
-def convert(model: keras.Model, metadata: Metadata, temperature: float) -> onnx.ModelProto:
-    """The ONNX graph of ``softmax(model / temperature)`` with the metadata inside."""
+def convert(model: keras.Model, metadata: Metadata) -> onnx.ModelProto:
+    """The ONNX graph of ``model`` with the metadata inside."""
     coefficients = metadata.features.coefficients
     signature = (
         tf.TensorSpec((None, None, coefficients), tf.float32, name="mfcc"),
@@ -78,7 +72,7 @@ def convert(model: keras.Model, metadata: Metadata, temperature: float) -> onnx.
 
     @tf.function(input_signature=signature)
     def answer(mfcc: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": tf.nn.softmax(model([mfcc, length], training=False) / temperature)}
+        return {"probabilities": model([mfcc, length], training=False)}
 
     with redirect_stderr(io.StringIO()):
         graph, _ = tf2onnx.convert.from_function(answer, input_signature=list(signature), opset=OPSET)

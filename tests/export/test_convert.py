@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from stream_ser_export import convert
 from stream_ser_export.convert import TOLERANCE, ParityError, export_bundle
-from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, build
+from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, answering, build
 from tiny_bundles import metadata
 
 from stream_ser.features import MfccSettings
@@ -34,7 +34,7 @@ def operators(model: onnx.ModelProto) -> set[str]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_keras_and_onnx_agree(tmp_path: Path, name: str) -> None:
-    model = build(COEFFICIENTS, SCALE, NETWORKS[name])
+    model = answering(build(COEFFICIENTS, SCALE, NETWORKS[name]))
     difference = export_bundle(model, metadata(name), WINDOWS, LENGTHS, tmp_path / f"{name}.onnx")
     assert difference <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == [f"{name}.onnx"]
@@ -47,7 +47,7 @@ def test_a_temperature_is_in_the_graph(tmp_path: Path) -> None:
     answers = []
     for temperature in (1.0, 2.5):
         file = tmp_path / f"{temperature}.onnx"
-        export_bundle(model, metadata("mlp"), WINDOWS, LENGTHS, file, temperature)
+        export_bundle(answering(model, temperature), metadata("mlp"), WINDOWS, LENGTHS, file)
         (answer,) = load_bundle(file, MfccSettings(), [CPU]).session.run(None, feed)
         answers.append(np.log(answer))
     sharp, soft = (answer - answer[:, :1] for answer in answers)
@@ -55,7 +55,9 @@ def test_a_temperature_is_in_the_graph(tmp_path: Path) -> None:
 
 
 def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
-    export_bundle(build(COEFFICIENTS, SCALE, LstmSettings()), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
+    export_bundle(
+        answering(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
+    )
     found = operators(onnx.load(str(tmp_path / "lstm.onnx")))
     assert "LSTM" in found
     assert not found & {"Loop", "Scan", "If"}
@@ -64,14 +66,18 @@ def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
 def test_models_that_disagree_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "TOLERANCE", 0.0)
     with pytest.raises(ParityError, match="nothing was exported"):
-        export_bundle(build(COEFFICIENTS, SCALE, LstmSettings()), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx")
+        export_bundle(
+            answering(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_is_no_number_is_not_exported(tmp_path: Path) -> None:
     broken = Scale(np.zeros(COEFFICIENTS), np.full(COEFFICIENTS, np.nan))
     with pytest.raises(ParityError):
-        export_bundle(build(COEFFICIENTS, broken, MlpSettings()), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx")
+        export_bundle(
+            answering(build(COEFFICIENTS, broken, MlpSettings())), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx"
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)

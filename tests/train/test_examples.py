@@ -9,7 +9,7 @@ from signals import Syllables, silence, voice
 from speech_corpus import clip_name, write_corpus
 from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import open_corpus
-from stream_ser_train.examples import _Replay, hear, utterances, windows
+from stream_ser_train.examples import Replay, hear, utterances, windows
 from stream_ser_train.progress import silent
 
 from stream_ser.features import MfccSettings, StreamingMfcc
@@ -52,7 +52,7 @@ def test_windows_are_those_that_the_live_recogniser_asks_about() -> None:
 
 def test_a_replay_says_at_its_own_speed_what_was_said() -> None:
     said = [0.0] * 10 + [1.0] * 20 + [0.0] * 10
-    slow, fast = _Replay(said, 0.5), _Replay(said, 2.0)
+    slow, fast = Replay(said, 0.5), Replay(said, 2.0)
     assert sum(slow.push(np.zeros(80 * 512, np.float32))) == pytest.approx(40, abs=2)
     assert sum(fast.push(np.zeros(20 * 512, np.float32))) == pytest.approx(10, abs=1)
     assert len(fast.push(np.zeros(5_000, np.float32))) == 9

@@ -47,7 +47,7 @@ class Heard:
     """Utterances by copy; copy 0 is the clip as it is."""
 
 
-class _Recording:
+class Recording:
     """A detector that remembers what it said."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _Recording:
         self.probabilities.clear()
 
 
-class _Replay:
+class Replay:
     """Says what a detector said of the same speech before it was sped up by ``speed``."""
 
     def __init__(self, probabilities: Sequence[float], speed: float) -> None:
@@ -156,11 +156,11 @@ def _load(clip: Clip, copies: int, file: Path) -> Heard:
 
 def _listen(clip: Clip, copies: CopySettings, features: MfccSettings) -> list[tuple[Frames, ...]]:
     samples = clip.read(features.sample_rate)
-    detector = _Recording()
+    detector = Recording()
     found = [utterances(windows(Recognizer(features, detector=detector), samples))]
     for copy in range(1, copies.count + 1):
         altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}", copies)
-        replay = _Replay(detector.probabilities, speed)
+        replay = Replay(detector.probabilities, speed)
         found.append(utterances(windows(Recognizer(features, detector=replay), altered)))
     return found
 

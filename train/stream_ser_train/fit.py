@@ -19,7 +19,7 @@ from stream_ser_train.batches import TrainingSet, measure, pad
 from stream_ser_train.calibration import Answers
 from stream_ser_train.examples import Frames, Heard
 from stream_ser_train.frame_augmentation import FrameAugmentation
-from stream_ser_train.networks import build
+from stream_ser_train.networks import answering, build
 from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import FitSettings, ModelRecipe
 from stream_ser_train.whole import whole
@@ -44,15 +44,16 @@ class InterruptedFitError(Exception):
         self.checkpoint = checkpoint
 
 
-def keras_model(model: keras.Model) -> Model:
+def keras_model(network: keras.Model) -> Model:
     """A network that is not exported yet."""
+    model = answering(network)
 
     def answer(windows: Sequence[Frames]) -> Answers:
         parts = []
         for start in range(0, len(windows), _BATCH):
             cuts = windows[start : start + _BATCH]
             batch = pad(cuts, [0] * len(cuts))
-            parts.append(np.asarray(keras.ops.softmax(model([batch.mfcc, batch.length], training=False))))
+            parts.append(np.asarray(model([batch.mfcc, batch.length], training=False)))
         joined: Answers = np.concatenate(parts)
         return joined
 
@@ -134,7 +135,9 @@ def _training_step(
     )
     def step(mfcc: tf.Tensor, length: tf.Tensor, emotion: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = loss_of(tf.one_hot(emotion, len(EMOTIONS)), model([mfcc, length], training=True))
+            members = model([mfcc, length], training=True)
+            truth = tf.one_hot(emotion, len(EMOTIONS))[:, None, :]
+            loss = loss_of(tf.broadcast_to(truth, tf.shape(members)), members)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss

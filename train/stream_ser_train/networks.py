@@ -1,4 +1,8 @@
-"""The two networks. Both read ``mfcc: float32[batch, frames, coef]`` and ``length: int32[batch]`` and return logits."""
+"""The two networks. Both read ``mfcc: float32[batch, frames, coef]`` and ``length: int32[batch]``.
+
+Each is a few members that learn apart and answer together (Lakshminarayanan et al. 2017, "deep ensembles"), in one
+graph: it returns the members' logits, ``float32[batch, member, emotion]``, and their mean is the answer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from stream_ser.events import EMOTIONS
-from stream_ser_train.layers import AttentiveStatistics, CausalDynamics, SpecAugment, StackFrames, WindowStatistics
+from stream_ser_train.layers import (
+    AttentiveStatistics,
+    CausalDynamics,
+    SpecAugment,
+    StackFrames,
+    WindowStatistics,
+)
 
 FARTHEST = 6.0
 """Deviations from the mean beyond which a statistic of a window says no more."""
@@ -20,9 +30,10 @@ FARTHEST = 6.0
 class LstmSettings:
     """The LSTM and its dropout. ``stack`` frames of 10 ms make one step of the recurrent layer."""
 
+    members: int = 3
     stack: int = 4
-    projection: int = 128
-    units: int = 192
+    projection: int = 96
+    units: int = 128
     attention: int = 64
     dropout: float = 0.3
     pooled_dropout: float = 0.4
@@ -32,7 +43,8 @@ class LstmSettings:
 class MlpSettings:
     """The MLP, its dropout and its statistics: see :class:`stream_ser_train.layers.WindowStatistics`."""
 
-    units: tuple[int, ...] = (256,)
+    members: int = 3
+    units: tuple[int, ...] = (128,)
     input_dropout: float = 0.3
     dropout: float = 0.6
     correlated: int = 24
@@ -59,13 +71,16 @@ def _inputs(coefficients: int, scale: Scale) -> tuple[keras.KerasTensor, keras.K
 def lstm(coefficients: int, scale: Scale, settings: LstmSettings) -> keras.Model:
     """A causal LSTM over the sequence of frames, pooled by attentive statistics."""
     mfcc, length, frames = _inputs(coefficients, scale)
-    steps = SpecAugment()(StackFrames(settings.stack)(CausalDynamics()(frames)))
-    steps = keras.layers.Dense(settings.projection)(keras.layers.Dropout(0.1)(steps))
+    steps = StackFrames(settings.stack)(CausalDynamics()(frames))
+    return _together(mfcc, length, [_lstm_member(steps, length, settings) for _ in range(settings.members)], "lstm")
+
+
+def _lstm_member(steps: keras.KerasTensor, length: keras.KerasTensor, settings: LstmSettings) -> keras.KerasTensor:
+    steps = keras.layers.Dense(settings.projection)(keras.layers.Dropout(0.1)(SpecAugment()(steps)))
     steps = keras.layers.LSTM(settings.units, return_sequences=True)(steps)
     steps = keras.layers.Dropout(settings.dropout)(steps)
     pooled = AttentiveStatistics(settings.attention, settings.stack)(steps, length)
-    pooled = keras.layers.Dropout(settings.pooled_dropout)(pooled)
-    return keras.Model([mfcc, length], keras.layers.Dense(len(EMOTIONS), name="logits")(pooled), name="lstm")
+    return keras.layers.Dense(len(EMOTIONS))(keras.layers.Dropout(settings.pooled_dropout)(pooled))
 
 
 def mlp(coefficients: int, scale: Scale, settings: MlpSettings) -> keras.Model:
@@ -73,11 +88,24 @@ def mlp(coefficients: int, scale: Scale, settings: MlpSettings) -> keras.Model:
     mfcc, length, frames = _inputs(coefficients, scale)
     pooled = WindowStatistics(settings.correlated, settings.lagged, settings.lags)(frames, length)
     pooled = ops.clip(keras.layers.BatchNormalization()(pooled), -FARTHEST, FARTHEST)
-    pooled = keras.layers.Dropout(settings.input_dropout)(pooled)
+    return _together(mfcc, length, [_mlp_member(pooled, settings) for _ in range(settings.members)], "mlp")
+
+
+def _mlp_member(pooled: keras.KerasTensor, settings: MlpSettings) -> keras.KerasTensor:
+    hidden = keras.layers.Dropout(settings.input_dropout)(pooled)
     for units in settings.units:
-        pooled = keras.layers.Dense(units, activation="relu")(pooled)
-        pooled = keras.layers.Dropout(settings.dropout)(pooled)
-    return keras.Model([mfcc, length], keras.layers.Dense(len(EMOTIONS), name="logits")(pooled), name="mlp")
+        hidden = keras.layers.Dropout(settings.dropout)(keras.layers.Dense(units, activation="relu")(hidden))
+    return keras.layers.Dense(len(EMOTIONS))(hidden)
+
+
+def _together(mfcc: keras.KerasTensor, length: keras.KerasTensor, members: list[keras.KerasTensor], name: str) -> keras.Model:
+    return keras.Model([mfcc, length], ops.stack(members, axis=1), name=name)
+
+
+def answering(network: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """The network as it answers, ``float32[batch, emotion]``: softmax of its members' mean logits over ``temperature``."""
+    answer = ops.softmax(ops.mean(network.output, axis=1) / temperature)
+    return keras.Model(network.inputs, answer, name=network.name)
 
 
 def build(coefficients: int, scale: Scale, settings: LstmSettings | MlpSettings) -> keras.Model:

@@ -23,6 +23,7 @@ from stream_ser_train.calibration import soften, temperature
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import History, fit, keras_model
+from stream_ser_train.networks import answering
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
@@ -149,7 +150,9 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
             },
             licence=RAVDESS_LICENCE if _is_ravdess(corpus) else OTHER_LICENCE,
         )
-        parity[name] = export_bundle(model, metadata, batch.mfcc, batch.length, out / f"{name}.onnx", temperatures[name])
+        parity[name] = export_bundle(
+            answering(model, temperatures[name]), metadata, batch.mfcc, batch.length, out / f"{name}.onnx"
+        )
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
     wall = time.monotonic() - began
     result = Result(_describe(corpus), speakers, scores, temperatures, histories, parity, wall, command, asdict(recipe))

@@ -26,6 +26,7 @@ from stream_ser_train.batches import Batch, pad
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import fit
+from stream_ser_train.networks import answering
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import Recipe
@@ -85,7 +86,7 @@ class BundleTraining:
         )
         batch = probe(heard)
         with whole(self.file) as partial:
-            export_bundle(network, metadata, batch.mfcc, batch.length, partial)
+            export_bundle(answering(network), metadata, batch.mfcc, batch.length, partial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""Clips heard as live streams: voice activity, windows, smoothing and fusion as in the daemon, in chunks of 20 ms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_ser.decision import DecisionSettings
+from stream_ser.events import EMOTIONS, Emotion, Event, SpeechStart
+from stream_ser.features import MfccSettings
+from stream_ser.recognizer import Recognizer
+from stream_ser_train.answers import Model, bundle_model
+from stream_ser_train.calibration import soften
+from stream_ser_train.corpus import Clip
+from stream_ser_train.examples import Recording, Replay
+from stream_ser_train.whole import whole
+
+SECONDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Of speech, after which the label is looked at."""
+
+NO_LABEL = len(EMOTIONS)
+
+_CHUNK = 0.02
+_FORCED = DecisionSettings(threshold=0.0)
+"""Never uncertain, so that recall is counted over all clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The bundle of one model and the temperature that goes with it."""
+
+    name: str
+    bundle: Path
+    temperature: float
+
+    def open(self, features: MfccSettings) -> Model:
+        """Load it."""
+        model = bundle_model(self.bundle, features)
+        return lambda windows: soften(model(windows), self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTest:
+    """Clips to stream through models that never heard them; for each seed, both models.
+
+    ``file`` holds ``labels: int64[seed, clip, len(SECONDS) + 1]``: the label after each number of seconds, then the final
+    one; :data:`NO_LABEL` where there was none.
+    """
+
+    clips: tuple[Clip, ...]
+    models: tuple[tuple[Calibrated, ...], ...]
+    """By seed."""
+    features: MfccSettings
+    file: Path
+
+    def run(self, threads: int) -> None:
+        """Stream every clip."""
+        del threads
+        opened = [{model.name: model.open(self.features) for model in by_seed} for by_seed in self.models]
+        labels = np.full((len(opened), len(self.clips), len(SECONDS) + 1), NO_LABEL, np.int64)
+        for column, clip in enumerate(self.clips):
+            samples = clip.read(self.features.sample_rate)
+            heard = Recording()
+            heard.push(samples)
+            for row, models in enumerate(opened):
+                labels[row, column] = labels_in_time(stream(samples, models, self.features, heard.probabilities))
+        with whole(self.file) as partial:
+            np.savez(partial, labels=labels)
+
+
+def stream(
+    samples: NDArray[np.float32], models: dict[str, Model], features: MfccSettings, speech: Sequence[float]
+) -> list[Event]:
+    """What the recogniser says of a signal, given in chunks.
+
+    Args:
+        samples: at the rate of ``features``.
+        models: by name.
+        features: what a frame is.
+        speech: the detector's probabilities for the signal.
+    """
+    recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0))
+    events: list[Event] = []
+    chunk = round(_CHUNK * features.sample_rate)
+    for start in range(0, len(samples), chunk):
+        rest = samples[start : start + chunk]
+        while len(rest):
+            taken, window = recognizer.advance(rest)
+            rest = rest[taken:]
+            if window is not None:
+                recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+        events += recognizer.drain()
+    window = recognizer.finish()
+    if window is not None:
+        recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+    return events + recognizer.drain()
+
+
+def labels_in_time(events: Sequence[Event]) -> list[int]:
+    """The label after each of :data:`SECONDS` of speech, then that of the longest utterance; :data:`NO_LABEL` where none."""
+    starts = [event.start for event in events if isinstance(event, SpeechStart)]
+    emotions = [event for event in events if isinstance(event, Emotion)]
+    labels = []
+    for seconds in SECONDS:
+        so_far = [event for event in emotions if event.end <= starts[0] + seconds + 1e-6] if starts else []
+        labels.append(EMOTIONS.index(so_far[-1].label) if so_far else NO_LABEL)
+    finals = [event for event in emotions if event.is_final]
+    longest = max(finals, key=lambda event: event.end - event.start, default=None)
+    return [*labels, NO_LABEL if longest is None else EMOTIONS.index(longest.label)]
+
+
+def recall(labels: NDArray[np.int64], emotions: Sequence[int]) -> float:
+    """Unweighted average recall of labels, ``int64[clips]``, over the emotions that occur."""
+    truth = np.asarray(emotions)
+    return float(np.mean([np.mean(labels[truth == emotion] == emotion) for emotion in np.unique(truth)]))
