@@ -163,7 +163,7 @@ def train(
 @app.command()
 def evaluate(
     protocol: Annotated[
-        str, typer.Option(help="speaker-independent, random (leaky), cross-corpus, or non-speech.")
+        str, typer.Option(help="speaker-independent, streaming, robustness, random (leaky), cross-corpus, or non-speech.")
     ] = "speaker-independent",
     data: Data = None,
     train_data: Annotated[
@@ -178,10 +178,10 @@ def evaluate(
     """Retrain per split and write down how often the label was right on clips never heard."""
     with _training():
         from rich.console import Console
-        from stream_ser_train import commands
+        from stream_ser_train.evaluate_command import evaluate_command
 
         places = (data or [], train_data or [], test_data or [])
-        commands.evaluate_command(protocol, *places, out, seeds, jobs or os.cpu_count() or 1, quick, Console())
+        evaluate_command(protocol, *places, out, seeds, jobs or os.cpu_count() or 1, quick, Console())
 
 
 @data_app.command("download")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import load_bundle
 from stream_ser.models.provider import CPU
 from stream_ser_train.batches import WINDOW, pad
-from stream_ser_train.calibration import Answers
+from stream_ser_train.calibration import Answers, soften
 from stream_ser_train.examples import Frames, Heard
 
 Model = Callable[[Sequence[Frames]], Answers]
@@ -39,6 +40,20 @@ def bundle_model(file: Path, features: MfccSettings) -> Model:
         return answers
 
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The bundle of one model and the temperature that goes with it."""
+
+    name: str
+    bundle: Path
+    temperature: float
+
+    def open(self, features: MfccSettings) -> Model:
+        """Load it."""
+        model = bundle_model(self.bundle, features)
+        return lambda windows: soften(model(windows), self.temperature)
 
 
 def final_window(frames: Frames) -> Frames:

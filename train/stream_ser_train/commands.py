@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,15 +9,9 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from stream_ser.decision import DecisionSettings
 from stream_ser.errors import UserError
-from stream_ser_train import provenance
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, describe_words, open_corpora, open_corpus
-from stream_ser_train.examples import hear
-from stream_ser_train.non_speech import LEVELS_DB, count_all
 from stream_ser_train.progress import bar
-from stream_ser_train.protocols import FUSED, OURS, RANDOM_SPLITS, Protocol
-from stream_ser_train.splits import Split, across, at_random, by_speaker
 from stream_ser_train.workers import import_tensorflow
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -38,8 +31,8 @@ def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
     from stream_ser_train.train import sample, train, train_original
 
-    choice = _choose(RecipeChoice, recipe, "--recipe")
-    corpus = _open(data, console)
+    choice = choose(RecipeChoice, recipe, "--recipe")
+    corpus = open_data(data, console)
     if quick:
         corpus = sample(corpus, QUICK_CLIPS)
     command = f"stream-ser train --recipe {choice.value} --seed {seed}" + (" --quick" if quick else "")
@@ -57,96 +50,6 @@ def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick
     console.print(f"Report: {out / 'report.md'}", soft_wrap=True, highlight=False)
     if choice is RecipeChoice.OURS:
         console.print(f"Listen with these models: stream-ser listen --models {out}", soft_wrap=True, highlight=False)
-
-
-def evaluate_command(
-    protocol: str,
-    data: Sequence[Path],
-    train_data: Sequence[Path],
-    test_data: Sequence[Path],
-    out: Path,
-    seeds: int,
-    jobs: int,
-    quick: bool,
-    console: Console,
-) -> None:
-    """``stream-ser evaluate``."""
-    choice = _choose(Protocol, protocol, "--protocol")
-    crossing = choice is Protocol.CROSS_CORPUS
-    if crossing and not (train_data and test_data):
-        raise UserError("--protocol cross-corpus needs --train-data and --test-data, a data set or several each")
-    if not crossing and (train_data or test_data):
-        raise UserError(f"--train-data and --test-data are for --protocol cross-corpus; {choice.value} takes --data")
-    if choice is Protocol.NON_SPEECH:
-        _evaluate_non_speech(out, jobs, quick, console)
-        return
-    import_tensorflow()
-    from stream_ser_train.evaluate import Plan, evaluate, summary
-    from stream_ser_train.original import clip_means
-    from stream_ser_train.plots import plot_confusion, plot_reliability, plot_risk
-    from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
-    from stream_ser_train.report import score_table, write_evaluation
-    from stream_ser_train.train import sample
-
-    recipe, cache = (QUICK if quick else FULL), cache_folder()
-
-    def take(places: Sequence[Path]) -> Corpus:
-        corpus = _open(places, console)
-        return sample(corpus, QUICK_CLIPS) if quick else corpus
-
-    splits: tuple[Split, ...]
-    if crossing:
-        splits = (across(take(train_data).clips, take(test_data).clips),)
-    else:
-        clips = take(data).clips
-        splits = tuple(by_speaker(clips) if choice is Protocol.SPEAKER_INDEPENDENT else at_random(clips, range(RANDOM_SPLITS)))
-    used = sorted({clip for split in splits for clip in (*split.train, *split.test)})
-    plan = Plan(splits, tuple(range(seeds)), recipe, cache, calibrated=choice is Protocol.SPEAKER_INDEPENDENT)
-    try:
-        with bar(console, "hearing the clips") as step:
-            heard = hear(used, recipe.copies, recipe.features, cache, step)
-            clip_means(used, cache, step)
-        with bar(console, "training and testing") as step:
-            outcome = evaluate(plan, heard, jobs, step)
-    except KeyboardInterrupt:
-        raise UserError("stopped; finished trainings are kept, and the same command goes on from them") from None
-    command = f"stream-ser evaluate --protocol {choice.value} --seeds {seeds}" + (" --quick" if quick else "")
-    result = summary(outcome, choice, command)
-    out.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for model in outcome.answers:
-        pictures.append(f"{choice.value}-{model}.png")
-        plot_confusion(outcome.confusion(model), f"{model}, {choice.value}", out / pictures[-1])
-    if plan.calibrated:
-        pictures += [f"{choice.value}-reliability.png", f"{choice.value}-risk.png"]
-        plot_reliability({model: outcome.reliability(model) for model in (*OURS, FUSED)}, out / pictures[-2])
-        plot_risk(*outcome.inner[FUSED], DecisionSettings().threshold, out / pictures[-1])
-    (out / f"{choice.value}.json").write_text(json.dumps(result, indent=2) + "\n")
-    write_evaluation(result, pictures, out / f"{choice.value}.md")
-    table = {name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()}
-    console.print("\n".join(score_table(table)), soft_wrap=True, highlight=False, markup=False)
-    console.print(f"Results: {out / f'{choice.value}.json'} and .md", soft_wrap=True, highlight=False)
-
-
-def _evaluate_non_speech(out: Path, jobs: int, quick: bool, console: Console) -> None:
-    minutes = 0.5 if quick else 10.0
-    try:
-        with bar(console, "hearing what nobody says") as step:
-            counts = count_all(minutes, 0, jobs, step)
-    except KeyboardInterrupt:
-        raise UserError("stopped; nothing was written") from None
-    result = {
-        "command": "stream-ser evaluate --protocol non-speech" + (" --quick" if quick else ""),
-        "commit": provenance.commit(),
-        "machine": provenance.machine(),
-        "levels_db": list(LEVELS_DB),
-        "signals": {name: {"minutes": minutes, "emotion_messages": count} for name, count in counts.items()},
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "non-speech.json").write_text(json.dumps(result, indent=2) + "\n")
-    for name, count in counts.items():
-        console.print(f"{name:<12} {minutes:g} minutes, {count} emotion messages", highlight=False)
-    console.print(f"Results: {out / 'non-speech.json'}", soft_wrap=True, highlight=False)
 
 
 def check_command(place: Path, console: Console) -> None:
@@ -182,7 +85,7 @@ def check_command(place: Path, console: Console) -> None:
         raise CorpusError(f"{place} is not whole; fetch the data set with: stream-ser data download")
 
 
-def _open(data: Sequence[Path], console: Console) -> Corpus:
+def open_data(data: Sequence[Path], console: Console) -> Corpus:
     corpus = open_corpora(data or [default_place()])
     for names, what in ((corpus.doubled, "doubled, counted once"), (corpus.foreign, "of no known name, passed over")):
         if names:
@@ -192,7 +95,7 @@ def _open(data: Sequence[Path], console: Console) -> Corpus:
     return corpus
 
 
-def _choose(choices: type[_Choice], value: str, option: str) -> _Choice:
+def choose(choices: type[_Choice], value: str, option: str) -> _Choice:
     try:
         return choices(value)
     except ValueError:

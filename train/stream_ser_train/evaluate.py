@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_ser.events import EMOTIONS
 from stream_ser_train import provenance
-from stream_ser_train.answers import bundle_model, clip_answers
+from stream_ser_train.answers import Calibrated, bundle_model, clip_answers
 from stream_ser_train.calibration import Answers, Reliability, reliability, soften, temperature
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
@@ -72,6 +72,8 @@ class Outcome:
 
     plan: Plan
     answers: dict[str, list[list[Answers]]]
+    temperatures: dict[str, tuple[float, ...]]
+    """By model and split; 1 without calibration."""
     inner: dict[str, tuple[Answers, tuple[int, ...]]]
     """Calibrated answers, with the truth, of all inner held-out speakers; empty without calibration."""
     wall_seconds: float
@@ -83,6 +85,18 @@ class Outcome:
             [score(_truth(split.test), answers) for split, answers in zip(self.plan.splits, by_split, strict=True)]
             for by_split in self.answers[model]
         ]
+
+    def uar(self, model: str) -> float:
+        """Mean over splits and seeds."""
+        return float(np.mean([one.uar for by_split in self.scores(model) for one in by_split]))
+
+    def calibrated(self, number: int) -> tuple[tuple[Calibrated, ...], ...]:
+        """Our models of split ``number``, by seed."""
+        split = self.plan.splits[number]
+        return tuple(
+            tuple(Calibrated(m, self.plan.ours(m, seed, split).file, self.temperatures[m][number]) for m in OURS)
+            for seed in self.plan.seeds
+        )
 
     def confusion(self, model: str) -> Scores:
         """All answers, over splits and seeds."""
@@ -113,6 +127,7 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
 
     answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS)}
     held_out: dict[str, list[Answers]] = {model: [] for model in OURS}
+    temperatures: dict[str, list[float]] = {model: [] for model in OURS}
     for number, split in enumerate(plan.splits):
         for model in OURS:
             divisor = 1.0
@@ -121,6 +136,7 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
                 truth = [emotion for _, other in inner for emotion in _truth(plan.splits[other].test)]
                 divisor = temperature(np.concatenate([one for one, _ in inner]), truth)
                 held_out[model].append(soften(inner[0][0], divisor))
+            temperatures[model].append(divisor)
             for row, seed in zip(answers[model], plan.seeds, strict=True):
                 row.append(soften(answer(plan.ours(model, seed, split), split.test), divisor))
         for model in THEIRS:
@@ -138,7 +154,8 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
         joined[FUSED] = fuse(list(joined.values()))
         inner_answers = {model: (joined[model], inner_truth) for model in joined}
     took = {training.file: seconds(training) for training in trainings}
-    return Outcome(plan, answers, inner_answers, sum(took.values()) / jobs)
+    by_split = {model: tuple(found) for model, found in temperatures.items()}
+    return Outcome(plan, answers, by_split, inner_answers, sum(took.values()) / jobs)
 
 
 def fuse(answers: Sequence[Answers]) -> Answers:

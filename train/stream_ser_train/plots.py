@@ -96,3 +96,18 @@ def plot_risk(answers: Answers, emotions: Sequence[int], threshold: float, file:
     axes.set_ylim(bottom=0.0)
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
+
+
+def plot_curve(curve: Sequence[Mapping[str, float]], final: float, file: Path) -> None:
+    """UAR against seconds of speech heard."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([point["seconds"] for point in curve], [100.0 * point["uar"] for point in curve], marker="o")
+    axes.axhline(100.0 * final, color="grey", linewidth=1, linestyle="--", label="whole utterance")
+    axes.axhline(12.5, color="grey", linewidth=1, linestyle=":", label="guessing")
+    axes.set_xlabel("seconds of speech")
+    axes.set_ylabel("UAR, %")
+    axes.set_ylim(bottom=0.0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=110)

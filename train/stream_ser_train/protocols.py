@@ -12,9 +12,11 @@ RANDOM_SPLITS = 5
 
 
 class Protocol(StrEnum):
-    """How clips are divided; the last takes sounds that are none, and trains nothing."""
+    """How clips are divided and heard; the last takes sounds that are no speech, and trains nothing."""
 
     SPEAKER_INDEPENDENT = "speaker-independent"
+    STREAMING = "streaming"
+    ROBUSTNESS = "robustness"
     RANDOM = "random"
     CROSS_CORPUS = "cross-corpus"
     NON_SPEECH = "non-speech"

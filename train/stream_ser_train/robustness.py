@@ -16,11 +16,14 @@ from scipy.signal import butter, sosfilt
 from stream_ser.audio.resample import resample
 from stream_ser.features import MfccSettings
 from stream_ser.recognizer import Recognizer
-from stream_ser_train.answers import clip_answers
+from stream_ser_train.answers import Calibrated, clip_answers
 from stream_ser_train.augmentation import reverberate
 from stream_ser_train.corpus import Clip
+from stream_ser_train.evaluate import Outcome, fuse
 from stream_ser_train.examples import Heard, utterances, windows
-from stream_ser_train.streaming import Calibrated
+from stream_ser_train.kept import kept
+from stream_ser_train.protocols import FUSED
+from stream_ser_train.scores import score
 from stream_ser_train.whole import whole
 
 Samples = NDArray[np.float32]
@@ -105,13 +108,19 @@ class ConditionTest:
     """
 
     condition: str
+    name: str
     clips: tuple[Clip, ...]
     others: tuple[Clip, ...]
     """Clips of other speakers, for babble."""
     models: tuple[tuple[Calibrated, ...], ...]
     """By seed."""
     features: MfccSettings
-    file: Path
+    cache: Path
+
+    @property
+    def file(self) -> Path:
+        name = f"{self.condition}-{self.name}".replace(" ", "-")
+        return kept(self.cache, name, [model for row in self.models for model in row], self.clips)
 
     def run(self, threads: int) -> None:
         """Alter, hear and answer every clip."""
@@ -128,3 +137,36 @@ class ConditionTest:
         answers = [[clip_answers(model.open(self.features), heard) for model in by_seed] for by_seed in self.models]
         with whole(self.file) as partial:
             np.savez(partial, answers=np.array(answers))
+
+
+def condition_tests(outcome: Outcome) -> list[ConditionTest]:
+    """Every condition on every fold."""
+    plan = outcome.plan
+    return [
+        ConditionTest(
+            condition,
+            split.name.replace(" ", "-"),
+            split.test,
+            split.train,
+            outcome.calibrated(number),
+            plan.recipe.features,
+            plan.cache,
+        )
+        for condition in CONDITIONS
+        for number, split in enumerate(plan.splits)
+    ]
+
+
+def robustness_summary(done: Sequence[ConditionTest]) -> dict[str, dict[str, float]]:
+    """UAR by condition and model of finished tests: fractions of 1, mean over folds and seeds."""
+    found: dict[str, dict[str, list[float]]] = {condition: {} for condition in CONDITIONS}
+    for test in done:
+        truth = [clip.emotion for clip in test.clips]
+        for by_model in np.load(test.file)["answers"]:
+            named = {model.name: answers for model, answers in zip(test.models[0], by_model, strict=True)}
+            for name, answers in {**named, FUSED: fuse(list(by_model))}.items():
+                found[test.condition].setdefault(name, []).append(score(truth, answers).uar)
+    return {
+        condition: {name: round(float(np.mean(values)), 4) for name, values in models.items()}
+        for condition, models in found.items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,12 @@ from stream_ser.decision import DecisionSettings
 from stream_ser.events import EMOTIONS, Emotion, Event, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.recognizer import Recognizer
-from stream_ser_train.answers import Model, bundle_model
-from stream_ser_train.calibration import soften
+from stream_ser_train.answers import Calibrated, Model
 from stream_ser_train.corpus import Clip
+from stream_ser_train.evaluate import Outcome
 from stream_ser_train.examples import Recording, Replay
+from stream_ser_train.kept import kept
+from stream_ser_train.protocols import FUSED
 from stream_ser_train.whole import whole
 
 SECONDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -30,20 +33,6 @@ _FORCED = DecisionSettings(threshold=0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
-    """The bundle of one model and the temperature that goes with it."""
-
-    name: str
-    bundle: Path
-    temperature: float
-
-    def open(self, features: MfccSettings) -> Model:
-        """Load it."""
-        model = bundle_model(self.bundle, features)
-        return lambda windows: soften(model(windows), self.temperature)
-
-
-@dataclass(frozen=True, slots=True)
 class StreamTest:
     """Clips to stream through models that never heard them; for each seed, both models.
 
@@ -51,11 +40,17 @@ class StreamTest:
     one; :data:`NO_LABEL` where there was none.
     """
 
+    name: str
+
     clips: tuple[Clip, ...]
     models: tuple[tuple[Calibrated, ...], ...]
     """By seed."""
     features: MfccSettings
-    file: Path
+    cache: Path
+
+    @property
+    def file(self) -> Path:
+        return kept(self.cache, f"streaming-{self.name}", [model for row in self.models for model in row], self.clips)
 
     def run(self, threads: int) -> None:
         """Stream every clip."""
@@ -117,3 +112,27 @@ def recall(labels: NDArray[np.int64], emotions: Sequence[int]) -> float:
     """Unweighted average recall of labels, ``int64[clips]``, over the emotions that occur."""
     truth = np.asarray(emotions)
     return float(np.mean([np.mean(labels[truth == emotion] == emotion) for emotion in np.unique(truth)]))
+
+
+def streaming_summary(outcome: Outcome, tests: Sequence[StreamTest]) -> dict[str, Any]:
+    """The result of finished tests, one a fold: fused, fractions of 1, mean over folds and seeds."""
+    scored = []
+    for test in tests:
+        truth = [clip.emotion for clip in test.clips]
+        labels = np.load(test.file)["labels"]
+        scored.append([[recall(by_clip[:, column], truth) for column in range(len(SECONDS) + 1)] for by_clip in labels])
+    uar = np.mean(scored, axis=(0, 1))
+    return {
+        "offline_uar": round(outcome.uar(FUSED), 4),
+        "streaming_uar": round(float(uar[-1]), 4),
+        "curve": [{"seconds": seconds, "uar": round(float(value), 4)} for seconds, value in zip(SECONDS, uar, strict=False)],
+    }
+
+
+def stream_tests(outcome: Outcome) -> list[StreamTest]:
+    """What is to be streamed: the test clips of each fold through the models that never heard them."""
+    plan = outcome.plan
+    return [
+        StreamTest(split.name.replace(" ", "-"), split.test, outcome.calibrated(number), plan.recipe.features, plan.cache)
+        for number, split in enumerate(plan.splits)
+    ]
