@@ -184,6 +184,21 @@ def evaluate(
         evaluate_command(protocol, *places, out, seeds, jobs or os.cpu_count() or 1, quick, Console())
 
 
+@app.command()
+def search(
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder for the log.")] = Path("docs/results"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at a time (default: one a core).")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A smoke run: everything happens, little is learnt.")] = False,
+) -> None:
+    """Measure variants of the recipe on speakers that no test fold holds, and keep the log."""
+    with _training():
+        from rich.console import Console
+        from stream_ser_train.search_command import search_command
+
+        search_command(data or [], out, jobs or os.cpu_count() or 1, quick, Console())
+
+
 @data_app.command("download")
 def data_download() -> None:
     """Fetch the published zip (208 MB) into the cache folder; a broken-off download goes on."""

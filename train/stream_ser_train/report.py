@@ -56,6 +56,29 @@ def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path
     file.write_text("\n".join(lines) + "\n")
 
 
+def write_search(result: dict[str, Any], file: Path) -> None:
+    """The page of a search: what each part of the recipe is worth, on inner held-out speakers."""
+    lines = [
+        "# What the recipe was chosen by",
+        "",
+        f"Command `{result['command']}`, commit `{result['commit']}`, {result['machine']}.",
+        "",
+        "UAR in % on inner splits, one seed. For each test fold: models that heard neither its speakers nor those of one other",
+        "fold, tested on that other. No clip of a test fold has part in its column.",
+    ]
+    for model, tried in result["variants"].items():
+        folds = range(len(next(iter(tried.values()))["per_fold"]))
+        lines += ["", f"## {model}", ""]
+        lines += [f"| variant | mean | {' | '.join(f'for fold {number}' for number in folds)} | minutes |"]
+        lines += ["|---" * (len(folds) + 3) + "|"]
+        for name, found in sorted(tried.items(), key=lambda item: -item[1]["inner_uar"]):
+            cells = " | ".join(f"{100 * value:.1f}" for value in found["per_fold"])
+            lines.append(f"| {name} | **{100 * found['inner_uar']:.1f}** | {cells} | {found['training_s'] / 60:.0f} |")
+        choices = ", ".join(f"fold {number}: {name}" for number, name in enumerate(result["best_by_fold"][model]))
+        lines += ["", f"Best by the inner figures of each fold alone: {choices}."]
+    file.write_text("\n".join(lines) + "\n")
+
+
 def score_table(models: dict[str, tuple[float, float, dict[str, float]]]) -> list[str]:
     """A table of UAR, accuracy and recall by emotion, in percent."""
     lines = [f"| model | UAR % | accuracy % | {' | '.join(EMOTIONS)} |", "|---" * (len(EMOTIONS) + 3) + "|"]

@@ -1,0 +1,133 @@
+"""What the recipe was chosen by: variants of it, each measured on speakers that no test fold holds.
+
+Every fold has its inner split: models that heard neither the fold nor one other are tested on that other
+(:meth:`stream_ser_train.evaluate.Plan.inner`). A choice made by the inner figures of a fold touches none of its clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream_ser.features import MfccSettings
+from stream_ser_train.answers import bundle_model, clip_answers
+from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.corpus import Clip
+from stream_ser_train.evaluate import Plan
+from stream_ser_train.examples import hear
+from stream_ser_train.networks import LstmSettings, MlpSettings
+from stream_ser_train.progress import Step, silent
+from stream_ser_train.recipe import FitSettings, ModelRecipe, Recipe
+from stream_ser_train.scores import score
+from stream_ser_train.splits import by_speaker
+from stream_ser_train.trainings import run_all, seconds
+
+AS_SHIPPED = "as shipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A recipe that differs from the shipped one in one thing."""
+
+    name: str
+    model: str
+    recipe: Recipe
+
+
+def variants(shipped: Recipe) -> list[Variant]:
+    """What is tried, the shipped recipe first."""
+    narrow = MfccSettings(frame_length=400, fft_length=512, filters=40, coefficients=30)
+    tried = [Variant(AS_SHIPPED, model, shipped) for model in ("mlp", "lstm")]
+    for model in ("mlp", "lstm"):
+        own = shipped.models[model]
+
+        def add(name: str, change: ModelRecipe | None = None, *, model: str = model, **changes: Any) -> None:
+            models = shipped.models if change is None else {**shipped.models, model: change}
+            tried.append(Variant(name, model, replace(shipped, models=models, **changes)))
+
+        add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
+        add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
+        add("no altered copies", copies=CopySettings(count=0))
+        match own.network:
+            case LstmSettings() as network:
+                add("one member of 192", replace(own, network=replace(network, members=1, units=192, projection=128)))
+                add("frames as they are", replace(own, fit=replace(own.fit, alterations=None)))
+                add("half the epochs", replace(own, fit=replace(own.fit, epochs=own.fit.epochs // 2)))
+            case MlpSettings() as network:
+                add("one member", replace(own, network=replace(network, members=1)))
+                add("no correlations", replace(own, network=replace(network, correlated=1, lags=())))
+                add("no lagged correlations", replace(own, network=replace(network, lags=())))
+                add("frames altered anew", replace(own, fit=FitSettings(own.fit.epochs, peak_rate=own.fit.peak_rate)))
+    return tried
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Inner figures of one variant."""
+
+    variant: Variant
+    per_fold: tuple[float, ...]
+    """UAR on the inner held-out speakers of each fold."""
+    seconds: float
+
+    @property
+    def uar(self) -> float:
+        return float(np.mean(self.per_fold))
+
+
+def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: int, heard: Step, done: Step) -> list[Found]:
+    """Train every variant on every inner split, one seed, and score it.
+
+    Raises:
+        CorpusError: the clips cannot be divided into folds.
+    """
+    splits = tuple(by_speaker(clips))
+    plans = [Plan(splits, (0,), variant.recipe, cache, calibrated=True) for variant in tried]
+    for number, variant in enumerate(tried, start=1):
+        hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)
+        heard(number, len(tried))
+    inner = [
+        [plan.inner(number, variant.model) for number in range(len(splits))] for plan, variant in zip(plans, tried, strict=True)
+    ]
+    run_all([training for folds in inner for fold in folds for training, _ in fold], jobs, done)
+    found = []
+    for variant, folds in zip(tried, inner, strict=True):
+        by_clip = {one.clip: one for one in hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)}
+        per_fold = []
+        for fold in folds:
+            figures = []
+            for training, other in fold:
+                test = splits[other].test
+                answers = clip_answers(bundle_model(training.file, variant.recipe.features), [by_clip[clip] for clip in test])
+                figures.append(score([clip.emotion for clip in test], answers).uar)
+            per_fold.append(float(np.mean(figures)))
+        took = {training.file: seconds(training) for fold in folds for training, _ in fold}
+        found.append(Found(variant, tuple(per_fold), sum(took.values())))
+    return found
+
+
+def search_summary(found: Sequence[Found]) -> dict[str, Any]:
+    """The result file's content: fractions of 1; and which variant the inner figures of each fold alone would choose."""
+    models = tuple(dict.fromkeys(one.variant.model for one in found))
+    of_model = {model: [one for one in found if one.variant.model == model] for model in models}
+    return {
+        "variants": {
+            model: {
+                one.variant.name: {
+                    "inner_uar": round(one.uar, 4),
+                    "per_fold": [round(value, 4) for value in one.per_fold],
+                    "training_s": round(one.seconds, 1),
+                }
+                for one in tried
+            }
+            for model, tried in of_model.items()
+        },
+        "best_by_fold": {
+            model: [max(tried, key=lambda one: one.per_fold[number]).variant.name for number in range(len(tried[0].per_fold))]
+            for model, tried in of_model.items()
+        },
+    }

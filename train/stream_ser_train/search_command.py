@@ -1,0 +1,51 @@
+"""``stream-ser search``: between the command line and the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from stream_ser.errors import UserError
+from stream_ser_train import provenance
+from stream_ser_train.commands import open_data
+from stream_ser_train.corpus import cache_folder
+from stream_ser_train.progress import bar
+from stream_ser_train.workers import import_tensorflow
+
+
+def search_command(data: Sequence[Path], out: Path, jobs: int, quick: bool, console: Console) -> None:
+    """Measure every variant of the recipe on inner splits and write the log into ``out``.
+
+    Raises:
+        UserError: the user pressed Ctrl-C.
+        CorpusError: the data cannot be divided into folds.
+    """
+    import_tensorflow()
+    from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
+    from stream_ser_train.report import write_search
+    from stream_ser_train.search import search, search_summary, variants
+    from stream_ser_train.train import sample
+
+    corpus = open_data(data, console)
+    if quick:
+        corpus = sample(corpus, QUICK_CLIPS)
+    tried = variants(QUICK if quick else FULL)
+    try:
+        with bar(console, "hearing the clips") as heard, bar(console, "training") as done:
+            found = search(corpus.clips, tried, cache_folder(), jobs, heard, done)
+    except KeyboardInterrupt:
+        raise UserError("stopped; finished trainings are kept, and the same command goes on from them") from None
+    result = {
+        "command": "stream-ser search" + (" --quick" if quick else ""),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        **search_summary(found),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "search.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_search(result, out / "search.md")
+    console.print((out / "search.md").read_text(), soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Results: {out / 'search.json'} and .md", soft_wrap=True, highlight=False)
