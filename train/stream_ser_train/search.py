@@ -79,20 +79,24 @@ class Found:
         return float(np.mean(self.per_fold))
 
 
-def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: int, heard: Step, done: Step) -> list[Found]:
+def hear_all(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, step: Step) -> None:
+    """Compute the features that the variants read."""
+    for number, variant in enumerate(tried, start=1):
+        hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)
+        step(number, len(tried))
+
+
+def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: int, done: Step) -> list[Found]:
     """Train every variant on every inner split, one seed, and score it.
 
     Raises:
         CorpusError: the clips cannot be divided into folds.
     """
     splits = tuple(by_speaker(clips))
-    plans = [Plan(splits, (0,), variant.recipe, cache, calibrated=True) for variant in tried]
-    for number, variant in enumerate(tried, start=1):
-        hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)
-        heard(number, len(tried))
-    inner = [
-        [plan.inner(number, variant.model) for number in range(len(splits))] for plan, variant in zip(plans, tried, strict=True)
-    ]
+    inner = []
+    for variant in tried:
+        plan = Plan(splits, (0,), variant.recipe, cache, calibrated=True)
+        inner.append([plan.inner(number, variant.model) for number in range(len(splits))])
     run_all([training for folds in inner for fold in folds for training, _ in fold], jobs, done)
     found = []
     for variant, folds in zip(tried, inner, strict=True):

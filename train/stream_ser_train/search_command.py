@@ -26,7 +26,7 @@ def search_command(data: Sequence[Path], out: Path, jobs: int, quick: bool, cons
     import_tensorflow()
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
     from stream_ser_train.report import write_search
-    from stream_ser_train.search import search, search_summary, variants
+    from stream_ser_train.search import hear_all, search, search_summary, variants
     from stream_ser_train.train import sample
 
     corpus = open_data(data, console)
@@ -34,8 +34,10 @@ def search_command(data: Sequence[Path], out: Path, jobs: int, quick: bool, cons
         corpus = sample(corpus, QUICK_CLIPS)
     tried = variants(QUICK if quick else FULL)
     try:
-        with bar(console, "hearing the clips") as heard, bar(console, "training") as done:
-            found = search(corpus.clips, tried, cache_folder(), jobs, heard, done)
+        with bar(console, "hearing the clips") as step:
+            hear_all(corpus.clips, tried, cache_folder(), step)
+        with bar(console, "training") as step:
+            found = search(corpus.clips, tried, cache_folder(), jobs, step)
     except KeyboardInterrupt:
         raise UserError("stopped; finished trainings are kept, and the same command goes on from them") from None
     result = {

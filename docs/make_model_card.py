@@ -1,0 +1,233 @@
+"""Writes docs/model-card.md from the bundled models and the result files.
+
+Run from the root of the repository: python docs/make_model_card.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from stream_ser.decision import DecisionSettings
+from stream_ser.events import EMOTIONS
+from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS / "results"
+PAGE = DOCS / "model-card.md"
+
+
+def page() -> str:
+    """The whole card."""
+    bundles = {name: _metadata(name) for name in MODELS}
+    parts = [
+        _models(bundles),
+        _use(),
+        _data(bundles),
+        _scores(),
+        _random(),
+        _streaming(),
+        _robustness(),
+        _confidence(),
+        _limits(),
+    ]
+    return "\n".join(parts)
+
+
+def _metadata(name: str) -> Metadata:
+    file = BUNDLED / f"{name}.onnx"
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return decode_metadata(session.get_modelmeta().custom_metadata_map, file)
+
+
+def _read(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), "|---" * len(cells) + "|"]
+
+
+def _models(bundles: dict[str, Metadata]) -> str:
+    lines = [
+        "# Model card",
+        "",
+        "<!-- Written by docs/make_model_card.py from the bundled models and docs/results; edit those. -->",
+        "",
+        "Two networks that read the MFCCs of up to three seconds of speech and give the probability of each of eight",
+        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their mean.",
+        "",
+        *_head("bundle", "size", "network", "epochs", "temperature", "version"),
+    ]
+    for name, bundle in bundles.items():
+        network, fit = bundle.training["recipe"]["network"], bundle.training["recipe"]["fit"]
+        size = (BUNDLED / f"{name}.onnx").stat().st_size / 1e6
+        units = network["units"] if isinstance(network["units"], int) else "-".join(map(str, network["units"]))
+        lines.append(
+            _row(
+                f"{name}.onnx", f"{size:.1f} MB", f"{network['members']} members of {units} units", str(fit["epochs"]),
+                f"{bundle.training['temperature']:.2f}", bundle.version,
+            )
+        )  # fmt: skip
+    features = bundles["lstm"].features
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Features: {features.coefficients} MFCCs of {features.filters} mel filters, frames of"
+            f" {1000 * features.frame_length / features.sample_rate:.0f} ms every"
+            f" {1000 * features.frame_step / features.sample_rate:.0f} ms at {features.sample_rate} Hz. Normalisation, dynamics, statistics",
+            "and temperature are inside the graphs. Made by `stream-ser train --out stream_ser/models/bundled`.",
+            "",
+        ]
+    )
+
+
+def _use() -> str:
+    return """## What for, and what not
+
+For overlays, avatars, games, art, logging in research that knows the figures below, and for trying things out.
+
+Not for judging people: hiring, policing, lie detection, insurance, schooling, health or any decision about somebody.
+The models know how 24 actors play emotions; what a person feels they do not know. Not for people who did not agree to be
+listened to; in some places, such as workplaces and schools in the European Union, emotion recognition is forbidden by law.
+"""
+
+
+def _data(bundles: dict[str, Metadata]) -> str:
+    corpus = bundles["lstm"].training["corpus"]
+    return f"""## Data and licence
+
+The {corpus["clips"]} speech clips of RAVDESS (Livingstone and Russo 2018, doi:10.1371/journal.pone.0196391): {corpus["speakers"]} North
+American actors, half of them women, two sentences, eight emotions, neutral spoken once as often as the others are. No other
+data and no pre-trained network. The set is CC BY-NC-SA 4.0, and so are these models: not for commercial use.
+"""
+
+
+def _scores() -> str:
+    result = _read("speaker-independent")
+    lines = [
+        "## On voices never heard",
+        "",
+        f"Five folds by actor, {len(result['seeds'])} seeds, retrained for each: no clip of a tested actor has part in training,",
+        "normalisation, augmentation, temperature or the choice of the recipe's parts by inner folds ([search](results/search.md)).",
+        "UAR is the mean recall of the eight emotions; guessing gives 12.5 %. ECE is the expected calibration error in 15 bins.",
+        "",
+        *_head("model", "UAR %", "± over seeds", "accuracy %", "ECE", *EMOTIONS),
+    ]
+    for name, model in result["models"].items():
+        recall = (f"{100 * model['recall'][emotion]:.0f}" for emotion in EMOTIONS)
+        lines.append(
+            _row(
+                name, f"**{_percent(model['uar']['mean'])}**", _percent(model["uar"]["std"]),
+                _percent(model["accuracy"]["mean"]), f"{model['ece']:.3f}", *recall,
+            )
+        )  # fmt: skip
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "The two `original` rows are the recipe that this project set out from, on the same folds. Human listeners reach 62.4 %",
+            "with seven choices (Livingstone and Russo 2018). Confusions: [results/speaker-independent.md](results/speaker-independent.md).",
+            "",
+        ]
+    )
+
+
+def _random() -> str:
+    models = _read("random")["models"]
+    rows = [_row(name, _percent(model["uar"]["mean"]), _percent(model["accuracy"]["mean"])) for name, model in models.items()]
+    return "\n".join(
+        [
+            "## On voices heard in training (leaky)",
+            "",
+            "Random splits by clip, 80 to 20, as many publications report. The same voices stand on both sides; the figures say",
+            "little about a new voice.",
+            "",
+            *_head("model", "UAR %", "accuracy %"),
+            *rows,
+            "",
+        ]
+    )
+
+
+def _streaming() -> str:
+    result = _read("streaming")
+    rows = [_row(f"{point['seconds']:g} s", _percent(point["uar"])) for point in result["curve"]]
+    return "\n".join(
+        [
+            "## Live",
+            "",
+            "The same folds through the daemon's recogniser, clip by clip in chunks of 20 ms: voice activity, windows, smoothing.",
+            f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %.",
+            "",
+            *_head("after", "UAR %"),
+            *rows,
+            "",
+            "![UAR against seconds of speech](results/streaming.png)",
+            "",
+        ]
+    )
+
+
+def _robustness() -> str:
+    conditions = _read("robustness")["conditions"]
+    clean = conditions["clean"]["uar"]
+    rows = [
+        _row(
+            name,
+            _percent(found["uar"]),
+            f"{100 * (found['uar'] - clean):+.1f}",
+            _percent(found["lstm"]),
+            _percent(found["mlp"]),
+        )
+        for name, found in conditions.items()
+    ]
+    return "\n".join(
+        [
+            "## In rooms and channels",
+            "",
+            "The same folds, every clip altered before the voice activity detector hears it. Noise at a ratio of mean power.",
+            "",
+            *_head("condition", "fused UAR %", "to clean", "lstm", "mlp"),
+            *rows,
+            "",
+        ]
+    )
+
+
+def _confidence() -> str:
+    signals = _read("non-speech")["signals"]
+    minutes = next(iter(signals.values()))["minutes"]
+    labels = sum(signal["emotion_messages"] for signal in signals.values())
+    return f"""## Confidence, and no speech
+
+A confidence says how often such a label is right ([reliability](results/speaker-independent-reliability.png)). Below
+{DecisionSettings().threshold:g} the label is `uncertain` ([risk against coverage](results/speaker-independent-risk.png)).
+
+{minutes:g} minutes each of {", ".join(signals)}, at four levels, got {labels} labels.
+"""
+
+
+def _limits() -> str:
+    return """## Limits
+
+Measured on acted speech in a studio, two sentences of North American English. Other languages, spontaneous speech,
+children and old voices were not measured. Happy and fearful, sad and calm, are taken for each other even by listeners. A few
+shouted clips are not taken for speech by the voice activity detector and get no label; they count as wrong above.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
