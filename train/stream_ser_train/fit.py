@@ -81,7 +81,7 @@ def fit(
     keras.utils.set_random_seed(seed)
     settings = recipe.fit
     augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations)
-    training = TrainingSet(heard, augmentation=augmentation)
+    training = TrainingSet(heard, whole=settings.whole, augmentation=augmentation)
     model = build(features.coefficients, measure(heard), recipe.network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
     optimizer.build(model.trainable_variables)

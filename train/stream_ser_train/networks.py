@@ -35,8 +35,8 @@ class LstmSettings:
     projection: int = 96
     units: int = 128
     attention: int = 64
-    dropout: float = 0.3
-    pooled_dropout: float = 0.4
+    dropout: float = 0.2
+    pooled_dropout: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class FitSettings:
     warm_up: float = 0.1
     weight_decay: float = 5e-2
     label_smoothing: float = 0.1
+    whole: float = 0.8
+    """Share of windows that take the utterance to its end, as a final answer does; the others end at some live hop."""
     checkpoint_every: int = 10
     alterations: FrameAlterations | None = field(default_factory=FrameAlterations)
 

@@ -52,6 +52,7 @@ def variants(shipped: Recipe) -> list[Variant]:
         add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
         add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
         add("no altered copies", copies=CopySettings(count=0))
+        add("half of the windows cut short", replace(own, fit=replace(own.fit, whole=0.5)))
         match own.network:
             case LstmSettings() as network:
                 add("one member of 192", replace(own, network=replace(network, members=1, units=192, projection=128)))
