@@ -89,6 +89,25 @@ def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
     assert losses()[: len(before)] == before
 
 
+def test_models_are_trained_on_one_corpus_and_tested_on_another(data: Path, tmp_path: Path, cache: dict[str, str]) -> None:
+    other = tmp_path / "calls"
+    other.mkdir()
+    rows = ["path,emotion,speaker"]
+    for word, emotion in (("anger", 5), ("joy", 3), ("pride", 7)):
+        shutil.copy(data / "Actor_04" / clip_name(emotion, 4), other / f"{word}.wav")
+        rows.append(f"{word}.wav,{word},anna")
+    (other / "manifest.csv").write_text("\n".join(rows) + "\n")
+    arguments = ("--train-data", str(data), "--test-data", str(other), "--out", str(tmp_path / "out"), "--quick")
+    with Command("evaluate", "--protocol", "cross-corpus", *arguments, env=cache) as evaluate:
+        assert evaluate.process.wait(TRAINING) == 0, evaluate.errors
+        assert "calls: anger -> angry (1), joy -> happy (1), pride -> not used (1)" in evaluate.output
+    result = json.loads((tmp_path / "out" / "cross-corpus.json").read_text())
+    assert result["folds"][0]["test_speakers"] == ["calls anna"]
+    for model in result["models"].values():
+        assert set(model["recall"]) == {"happy", "angry"}
+        assert model["uar"]["mean"] in (0.0, 0.5, 1.0)
+
+
 def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(data, folder)
@@ -145,6 +164,17 @@ class TestRefusals:
     def test_too_few_actors_for_the_folds(self, data: Path, tmp_path: Path) -> None:
         with refused("evaluate", "--data", str(data), "--out", str(tmp_path), "--quick") as line:
             assert "the clips are of ravdess 01, ravdess 02, ravdess 03, ravdess 04 only" in line
+
+    def test_a_speaker_in_both_corpora(self, data: Path, tmp_path: Path) -> None:
+        both = ("--train-data", str(data), "--test-data", str(data))
+        with refused("evaluate", "--protocol", "cross-corpus", *both, "--out", str(tmp_path), "--quick") as line:
+            assert "ravdess 01, ravdess 02, ravdess 03, ... stand in both --train-data and --test-data" in line
+
+    def test_options_of_another_protocol(self, data: Path, tmp_path: Path) -> None:
+        with refused("evaluate", "--train-data", str(data), "--out", str(tmp_path)) as line:
+            assert "--train-data and --test-data are for --protocol cross-corpus" in line
+        with refused("evaluate", "--protocol", "cross-corpus", "--train-data", str(data), "--out", str(tmp_path)) as line:
+            assert "needs --train-data and --test-data" in line
 
     @pytest.mark.parametrize(("option", "value"), [("--recipe", "best"), ("--protocol", "easy")])
     def test_an_unknown_choice(self, option: str, value: str, tmp_path: Path) -> None:

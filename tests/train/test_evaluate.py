@@ -14,7 +14,7 @@ from speech_corpus import write_corpus
 from stream_ser_train import trainings
 from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import Clip, Corpus, open_corpus
-from stream_ser_train.evaluate import Plan, evaluate, summary
+from stream_ser_train.evaluate import Plan, among, evaluate, summary
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import fit
 from stream_ser_train.networks import LstmSettings, MlpSettings
@@ -138,3 +138,8 @@ def test_a_change_of_recipe_or_data_is_trained_anew(corpus: Corpus, tmp_path: Pa
         )
     }
     assert len(files) == 7
+
+
+def test_an_answer_is_one_of_the_choices() -> None:
+    answers = np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(among((1, 2), answers), [[0.0, 0.6, 0.4], [0.0, 0.0, 0.0]], atol=1e-6)

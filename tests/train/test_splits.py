@@ -60,3 +60,14 @@ def test_a_speaker_on_both_sides_of_two_corpora_is_refused() -> None:
     split = across(clips(range(1, 3)), clips(range(3, 6)))
     assert len(split.train) == 2 * 32
     assert len(split.test) == 3 * 32
+
+
+def test_two_corpora_are_compared_on_the_emotions_that_both_have() -> None:
+    train = [one for one in clips(range(1, 4)) if one.emotion in (0, 2, 3)]
+    test = [one for one in clips(range(4, 6)) if one.emotion in (2, 3, 4)]
+    split = across(train, test)
+    assert split.choices == (2, 3)
+    assert {clip.emotion for clip in split.test} == {2, 3}
+    assert len(split.train) == len(train)
+    with pytest.raises(CorpusError, match="share too few emotions to tell apart: happy"):
+        across(train, [one for one in test if one.emotion == 2])

@@ -138,10 +138,10 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
                 held_out[model].append(soften(inner[0][0], divisor))
             temperatures[model].append(divisor)
             for row, seed in zip(answers[model], plan.seeds, strict=True):
-                row.append(soften(answer(plan.ours(model, seed, split), split.test), divisor))
+                row.append(among(split.choices, soften(answer(plan.ours(model, seed, split), split.test), divisor)))
         for model in THEIRS:
             for row, seed in zip(answers[model], plan.seeds, strict=True):
-                row.append(np.load(plan.theirs(model, seed, split).file)["answers"])
+                row.append(among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"]))
     answers[FUSED] = [
         [fuse([answers[model][row][number] for model in OURS]) for number in range(len(plan.splits))]
         for row in range(len(plan.seeds))
@@ -156,6 +156,15 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
     took = {training.file: seconds(training) for training in trainings}
     by_split = {model: tuple(found) for model, found in temperatures.items()}
     return Outcome(plan, answers, by_split, inner_answers, sum(took.values()) / jobs)
+
+
+def among(choices: Sequence[int], answers: Answers) -> Answers:
+    """The answers given that the emotion is one of ``choices``."""
+    allowed = np.zeros(answers.shape[1], np.float32)
+    allowed[list(choices)] = 1.0
+    kept = answers * allowed
+    normal: Answers = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-9)
+    return normal
 
 
 def fuse(answers: Sequence[Answers]) -> Answers:

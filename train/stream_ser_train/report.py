@@ -47,11 +47,12 @@ def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path
         lines += ["**Leaky**: the same voices stand on both sides of each split. Read the speaker-independent page.", ""]
     lines += score_table({name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()})
     names = " | ".join(fold["name"] for fold in result["folds"])
-    lines += ["", "UAR by split, %:", "", f"| model | {names} | spread over seeds |", "|---" * (len(result["folds"]) + 2) + "|"]
+    lines += ["", "UAR by split, %, and expected calibration error in 15 bins:", ""]
+    lines += [f"| model | {names} | spread over seeds | calibration error |", "|---" * (len(result["folds"]) + 3) + "|"]
     for name, model in result["models"].items():
         cells = " | ".join(f"{100 * value:.1f}" for value in model["uar"]["per_fold"])
         spread = f"±{100 * model['uar']['std']:.1f}" if len(result["seeds"]) > 1 else "one seed"
-        lines.append(f"| {name} | {cells} | {spread} |")
+        lines.append(f"| {name} | {cells} | {spread} | {model['ece']:.3f} |")
     lines += ["", *(f"![{Path(picture).stem}]({picture})" for picture in pictures)]
     file.write_text("\n".join(lines) + "\n")
 

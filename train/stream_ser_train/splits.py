@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from stream_ser.events import EMOTIONS
 from stream_ser_train.corpus import Clip, CorpusError
 
 ACTOR_FOLDS: tuple[tuple[int, ...], ...] = (
@@ -28,6 +29,8 @@ class Split:
     name: str
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
+    choices: tuple[int, ...] = tuple(range(len(EMOTIONS)))
+    """Emotions that an answer may be."""
 
 
 def fold_of(speakers: Sequence[str]) -> dict[str, int]:
@@ -57,15 +60,21 @@ def by_speaker(clips: Sequence[Clip]) -> Iterator[Split]:
 
 
 def across(train: Sequence[Clip], test: Sequence[Clip]) -> Split:
-    """Train on some corpora and test on others.
+    """Train on some corpora and test on others, on the emotions that both have.
+
+    A model may answer those only; test clips of others are left out, training clips are not.
 
     Raises:
-        CorpusError: a speaker stands on both sides.
+        CorpusError: a speaker stands on both sides, or they share fewer than two emotions.
     """
     both = sorted({clip.speaker for clip in train} & {clip.speaker for clip in test})
     if both:
         raise CorpusError(f"{', '.join(both[:3])}{', ...' if len(both) > 3 else ''} stand in both --train-data and --test-data")
-    return Split("across", tuple(train), tuple(test))
+    shared = sorted({clip.emotion for clip in train} & {clip.emotion for clip in test})
+    if len(shared) < 2:
+        names = ", ".join(EMOTIONS[emotion] for emotion in shared) or "none"
+        raise CorpusError(f"--train-data and --test-data share too few emotions to tell apart: {names}; two or more are needed")
+    return Split("across", tuple(train), tuple(clip for clip in test if clip.emotion in shared), tuple(shared))
 
 
 def at_random(clips: Sequence[Clip], seeds: Sequence[int]) -> Iterator[Split]:

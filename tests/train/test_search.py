@@ -1,0 +1,49 @@
+"""The search on a small corpus: what a variant changes, and whom it is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from speech_corpus import write_corpus
+from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.corpus import open_corpus
+from stream_ser_train.networks import MlpSettings
+from stream_ser_train.progress import silent
+from stream_ser_train.recipe import FULL, FitSettings, ModelRecipe, Recipe
+from stream_ser_train.search import AS_SHIPPED, Found, Variant, search, search_summary, variants
+
+
+def test_each_variant_differs_from_the_shipped_recipe() -> None:
+    tried = variants(FULL)
+    assert len({(one.model, one.name) for one in tried}) == len(tried)
+    for one in tried:
+        same = one.recipe.features == FULL.features and one.recipe.copies == FULL.copies
+        same = same and one.recipe.models[one.model] == FULL.models[one.model]
+        assert same == (one.name == AS_SHIPPED), one.name
+        others = {name: model for name, model in one.recipe.models.items() if name != one.model}
+        assert others == {name: model for name, model in FULL.models.items() if name != one.model}
+
+
+def test_a_search_measures_every_variant_on_every_fold(tmp_path: Path) -> None:
+    clips = open_corpus(write_corpus(tmp_path / "data", (2, 3, 10, 8, 1), emotions=(1, 5))).clips
+    brief = Recipe(
+        copies=CopySettings(count=0),
+        models={"mlp": ModelRecipe(MlpSettings(members=1), FitSettings(epochs=1, alterations=None))},
+    )
+    longer = replace(brief, models={"mlp": ModelRecipe(MlpSettings(members=2), FitSettings(epochs=2, alterations=None))})
+    tried = [Variant(AS_SHIPPED, "mlp", brief), Variant("two members", "mlp", longer)]
+    steps: list[tuple[int, int]] = []
+    found = search(clips, tried, tmp_path / "cache", 2, lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (10, 10), "five models that heard three of five folds, for each variant"
+    assert [one.variant.name for one in found] == [AS_SHIPPED, "two members"]
+    assert all(len(one.per_fold) == 5 for one in found)
+    assert [one.per_fold for one in search(clips, tried, tmp_path / "cache", 2, silent)] == [one.per_fold for one in found]
+
+
+def test_the_log_says_what_each_fold_alone_would_choose() -> None:
+    good, better = (Variant(name, "mlp", FULL) for name in ("good", "better"))
+    result = search_summary([Found(good, (0.5, 0.7), 60.0), Found(better, (0.6, 0.65), 90.0)])
+    assert result["best_by_fold"] == {"mlp": ["better", "good"]}
+    assert result["variants"]["mlp"]["better"]["inner_uar"] == pytest.approx(0.625)
