@@ -11,10 +11,11 @@ import tensorflow as tf
 from speech_corpus import write_corpus
 from stream_ser_train import evaluate
 from stream_ser_train.corpus import Clip, Corpus, open_corpus
-from stream_ser_train.evaluate import OURS, THEIRS, Protocol, Task, summary
+from stream_ser_train.evaluate import OURS, THEIRS, Task, summary
 from stream_ser_train.examples import Heard
 from stream_ser_train.fit import FitSettings, fit
 from stream_ser_train.progress import silent
+from stream_ser_train.protocols import Protocol
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.splits import ACTOR_FOLDS, by_actor
 

@@ -15,6 +15,7 @@ from stream_ser_train import provenance
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, open_corpus
 from stream_ser_train.non_speech import LEVELS_DB, count_all
 from stream_ser_train.progress import bar
+from stream_ser_train.protocols import Protocol
 from stream_ser_train.workers import import_tensorflow
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -59,17 +60,17 @@ def evaluate_command(
     protocol: str, data: Path | None, out: Path, seeds: int, jobs: int | None, quick: bool, console: Console
 ) -> None:
     """``stream-ser evaluate``."""
+    choice = _choose(Protocol, protocol, "--protocol")
+    if choice is Protocol.NON_SPEECH:
+        _evaluate_non_speech(out, jobs or os.cpu_count() or 1, quick, console)
+        return
     import_tensorflow()
-    from stream_ser_train.evaluate import Protocol, confusion, evaluate, prepare, summary
+    from stream_ser_train.evaluate import confusion, evaluate, prepare, summary
     from stream_ser_train.plots import plot_confusion
     from stream_ser_train.recipe import FULL, QUICK, QUICK_CLIPS
     from stream_ser_train.report import score_table, write_evaluation
     from stream_ser_train.train import sample
 
-    choice = _choose(Protocol, protocol, "--protocol")
-    if choice is Protocol.NON_SPEECH:
-        _evaluate_non_speech(out, jobs or os.cpu_count() or 1, quick, console)
-        return
     corpus = _open(data, console)
     recipe = FULL
     if quick:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from stream_ser_train.examples import hear
 from stream_ser_train.fit import clip_probabilities, fit
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
+from stream_ser_train.protocols import Protocol
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
 from stream_ser_train.splits import Split, at_random, by_actor
@@ -38,14 +38,6 @@ THEIRS = ("original_lstm", "original_mlp")
 FUSED = "fused"
 
 _SOURCES = ("augmentation.py", "batches.py", "examples.py", "fit.py", "layers.py", "networks.py", "original.py")
-
-
-class Protocol(StrEnum):
-    """How clips are divided; the last takes sounds that are none, and trains nothing."""
-
-    SPEAKER_INDEPENDENT = "speaker-independent"
-    RANDOM = "random"
-    NON_SPEECH = "non-speech"
 
 
 @dataclass(frozen=True, slots=True)
