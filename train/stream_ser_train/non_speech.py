@@ -43,7 +43,7 @@ def _pink(rng: np.random.Generator, rate: int) -> NDArray[np.float64]:
 
 
 def _clicks(rng: np.random.Generator, rate: int) -> NDArray[np.float64]:
-    """Keys and mice: bursts of 2 to 8 ms, one to ten a second."""
+    """Keys and mice: bursts of 2 to 8 ms, one to nine a second."""
     signal = np.zeros(BLOCK * rate)
     for _ in range(int(rng.integers(1, 10)) * BLOCK):
         length = int(rng.integers(rate // 500, rate // 125))
@@ -54,8 +54,8 @@ def _clicks(rng: np.random.Generator, rate: int) -> NDArray[np.float64]:
 
 def _hum(rng: np.random.Generator, rate: int) -> NDArray[np.float64]:
     """Mains and its harmonics."""
-    base = rng.choice([50.0, 60.0])
-    return np.asarray(sum(np.sin(2 * np.pi * base * k * _time(rate) + rng.uniform(0, 6)) / k for k in range(1, 12)))
+    base, time = rng.choice([50.0, 60.0]), _time(rate)
+    return np.asarray(sum(np.sin(2 * np.pi * base * k * time + rng.uniform(0, 6)) / k for k in range(1, 12)))
 
 
 def _tone(hertz: float, seconds: float, rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
