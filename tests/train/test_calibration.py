@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stream_ser_train.calibration import reliability, risk_by_coverage, soften, temperature
+from stream_ser_train.calibration import even, reliability, risk_by_coverage, shares, soften, temperature
 
 
 def drawn(sharpness: float, clips: int = 40_000, seed: int = 0) -> tuple[np.ndarray, list[int]]:
@@ -32,6 +32,21 @@ def test_softening_keeps_the_order_and_the_sum(divisor: float, seed: int) -> Non
     softened = soften(answers, divisor)
     np.testing.assert_allclose(softened.sum(axis=1), 1.0, atol=1e-4)
     np.testing.assert_array_equal(softened.argmax(axis=1), answers.argmax(axis=1))
+
+
+def test_evened_answers_are_those_of_training_on_as_many_clips_of_each_emotion() -> None:
+    """Two emotions seen as a number from a normal distribution about 0 or 1; the second was trained on three times as often."""
+    seen = np.linspace(-3.0, 4.0, 50)
+    likelihood = np.exp(-0.5 * (seen[:, None] - [0.0, 1.0]) ** 2)
+    trained = np.array([1.0, 3.0] + [0.0] * 6)
+    answers = np.zeros((50, 8), np.float32)
+    answers[:, :2] = likelihood * trained[:2] / (likelihood * trained[:2]).sum(axis=1, keepdims=True)
+    answers[7] = 0.0
+    evened = even(answers, shares([0] * 10 + [1] * 30))
+    expected = likelihood / likelihood.sum(axis=1, keepdims=True)
+    expected[7] = 0.0
+    np.testing.assert_allclose(evened[:, :2], expected, atol=1e-6)
+    assert not evened[:, 2:].any()
 
 
 def test_clips_in_which_nothing_was_heard_are_left_out() -> None:

@@ -13,7 +13,7 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import load_bundle
 from stream_ser.models.provider import CPU
 from stream_ser_train.batches import WINDOW, pad
-from stream_ser_train.calibration import Answers, soften
+from stream_ser_train.calibration import Answers, even, shares, soften
 from stream_ser_train.examples import Frames, Heard
 
 Model = Callable[[Sequence[Frames]], Answers]
@@ -44,16 +44,22 @@ def bundle_model(file: Path, features: MfccSettings) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The bundle of one model and the temperature that goes with it."""
+    """The bundle of one model, the temperature that goes with it, and the emotions of the clips it was trained on."""
 
     name: str
     bundle: Path
     temperature: float
+    trained: tuple[int, ...]
 
     def open(self, features: MfccSettings) -> Model:
         """Load it."""
         model = bundle_model(self.bundle, features)
-        return lambda windows: soften(model(windows), self.temperature)
+        return lambda windows: calibrate(model(windows), self.temperature, self.trained)
+
+
+def calibrate(answers: Answers, temperature: float, trained: Sequence[int]) -> Answers:
+    """The answers as they ship, from those of a model trained on clips of the emotions ``trained``."""
+    return even(soften(answers, temperature), shares(trained))
 
 
 def final_window(frames: Frames) -> Frames:

@@ -1,4 +1,4 @@
-"""How far a probability can be believed: temperature, calibration error, risk against coverage."""
+"""How far a probability can be believed: temperature, frequency, calibration error, risk against coverage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+
+from stream_ser.events import EMOTIONS
 
 Answers = NDArray[np.float32]
 """``float32[windows or clips, emotion]``, rows summing to 1; a row of zeros where nothing was heard."""
@@ -40,6 +42,23 @@ def soften(answers: Answers, divisor: float) -> Answers:
     powers = np.where(answers > 0.0, np.maximum(answers, _LEAST) ** (1.0 / divisor), 0.0)
     softened: Answers = (powers / np.maximum(powers.sum(axis=1, keepdims=True), _LEAST)).astype(np.float32)
     return softened
+
+
+def shares(emotions: Sequence[int]) -> NDArray[np.float64]:
+    """How often each emotion occurs, beside the mean of those that do: ``float64[emotion]``; 1 for one that does not."""
+    counts = np.bincount(emotions, minlength=len(EMOTIONS))
+    relative: NDArray[np.float64] = np.where(counts > 0, counts / counts[counts > 0].mean(), 1.0)
+    return relative
+
+
+def even(answers: Answers, trained: NDArray[np.float64]) -> Answers:
+    """The answers as if no emotion were more frequent than another, from models trained on :func:`shares` ``trained``.
+
+    By Bayes' rule (Saerens et al. 2002, doi:10.1162/089976602753284446). Rows of zeros stay.
+    """
+    evened = answers / trained
+    normal: Answers = (evened / np.maximum(evened.sum(axis=1, keepdims=True), _LEAST)).astype(np.float32)
+    return normal
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from stream_ser.events import EMOTIONS
 from stream_ser_train import provenance
-from stream_ser_train.answers import Calibrated, bundle_model, clip_answers
-from stream_ser_train.calibration import Answers, Reliability, reliability, soften, temperature
+from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
+from stream_ser_train.calibration import Answers, Reliability, reliability, temperature
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
 from stream_ser_train.progress import Step
@@ -93,8 +93,9 @@ class Outcome:
     def calibrated(self, number: int) -> tuple[tuple[Calibrated, ...], ...]:
         """Our models of split ``number``, by seed."""
         split = self.plan.splits[number]
+        trained = _truth(split.train)
         return tuple(
-            tuple(Calibrated(m, self.plan.ours(m, seed, split).file, self.temperatures[m][number]) for m in OURS)
+            tuple(Calibrated(m, self.plan.ours(m, seed, split).file, self.temperatures[m][number], trained) for m in OURS)
             for seed in self.plan.seeds
         )
 
@@ -132,13 +133,15 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
         for model in OURS:
             divisor = 1.0
             if plan.calibrated:
-                inner = [(answer(training, plan.splits[other].test), other) for training, other in plan.inner(number, model)]
+                inner = plan.inner(number, model)
+                said = [answer(training, plan.splits[other].test) for training, other in inner]
                 truth = [emotion for _, other in inner for emotion in _truth(plan.splits[other].test)]
-                divisor = temperature(np.concatenate([one for one, _ in inner]), truth)
-                held_out[model].append(soften(inner[0][0], divisor))
+                divisor = temperature(np.concatenate(said), truth)
+                held_out[model].append(calibrate(said[0], divisor, _truth(inner[0][0].clips)))
             temperatures[model].append(divisor)
             for row, seed in zip(answers[model], plan.seeds, strict=True):
-                row.append(among(split.choices, soften(answer(plan.ours(model, seed, split), split.test), divisor)))
+                tested = answer(plan.ours(model, seed, split), split.test)
+                row.append(among(split.choices, calibrate(tested, divisor, _truth(split.train))))
         for model in THEIRS:
             for row, seed in zip(answers[model], plan.seeds, strict=True):
                 row.append(among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"]))
@@ -216,5 +219,5 @@ def _round(value: float | np.floating[Any]) -> float:
     return round(float(value), 4)
 
 
-def _truth(clips: Sequence[Clip]) -> list[int]:
-    return [clip.emotion for clip in clips]
+def _truth(clips: Sequence[Clip]) -> tuple[int, ...]:
+    return tuple(clip.emotion for clip in clips)

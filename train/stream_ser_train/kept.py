@@ -10,13 +10,13 @@ import stream_ser
 from stream_ser_train.answers import Calibrated
 from stream_ser_train.corpus import Clip
 
-_LIVE = ("decision.py", "recognizer.py", "vad.py", "features/mfcc.py", "features/window.py")
-_TESTS = ("answers.py", "augmentation.py", "examples.py", "robustness.py", "streaming.py")
+_LIVE = ("decision.py", "recognizer.py", "silero.py", "vad.py", "features/mfcc.py", "features/window.py")
+_TESTS = ("answers.py", "augmentation.py", "calibration.py", "examples.py", "robustness.py", "streaming.py")
 
 
 def kept(cache: Path, name: str, models: Sequence[Calibrated], clips: Sequence[Clip]) -> Path:
     """A file that belongs to these models, clips and the code that hears them."""
-    key = hashlib.sha256(" ".join(f"{model.bundle.name} {model.temperature:.6f}" for model in models).encode())
+    key = hashlib.sha256(" ".join(f"{model.bundle.name} {model.temperature:.6f} {model.trained}" for model in models).encode())
     key.update(" ".join(f"{clip.name} {clip.checksum}" for clip in clips).encode())
     for folder, sources in ((Path(stream_ser.__file__).parent, _LIVE), (Path(__file__).parent, _TESTS)):
         for source in sources:

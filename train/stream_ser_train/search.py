@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from stream_ser.features import MfccSettings
-from stream_ser_train.answers import bundle_model, clip_answers
+from stream_ser_train.answers import bundle_model, calibrate, clip_answers
 from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import Clip
 from stream_ser_train.evaluate import Plan
@@ -111,6 +111,7 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
             for training, other in fold:
                 test = splits[other].test
                 answers = clip_answers(bundle_model(training.file, variant.recipe.features), [by_clip[clip] for clip in test])
+                answers = calibrate(answers, 1.0, [clip.emotion for clip in training.clips])
                 figures.append(score([clip.emotion for clip in test], answers).uar)
             per_fold.append(float(np.mean(figures)))
         took = {training.file: seconds(training) for fold in folds for training, _ in fold}
