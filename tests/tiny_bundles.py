@@ -24,7 +24,9 @@ def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[s
     )
 
 
-def tiny_model(properties: Mapping[str, str], coefficients: int = 30, emotions: int = len(EMOTIONS)) -> onnx.ModelProto:
+def tiny_model(
+    properties: Mapping[str, str], coefficients: int = MfccSettings().coefficients, emotions: int = len(EMOTIONS)
+) -> onnx.ModelProto:
     """A graph with a bundle's inputs and outputs that answers the softmax of the mean frame's first coefficients."""
     nodes = [
         helper.make_node("ReduceSum", ["mfcc", "axis"], ["sum"], keepdims=0),

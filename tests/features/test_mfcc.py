@@ -82,11 +82,12 @@ def test_frames_do_not_depend_on_the_chunking(signal: np.ndarray, cuts: list[int
 
 def test_a_frame_is_returned_with_its_last_sample() -> None:
     extractor = StreamingMfcc(DEFAULT)
-    noise = np.random.default_rng(0).standard_normal(560)
-    assert len(extractor.push(noise[:399])) == 0
-    assert len(extractor.push(noise[399:400])) == 1
-    assert len(extractor.push(noise[400:559])) == 0
-    assert len(extractor.push(noise[559:])) == 1
+    first, step = DEFAULT.frame_length, DEFAULT.frame_step
+    noise = np.random.default_rng(0).standard_normal(first + step)
+    assert len(extractor.push(noise[: first - 1])) == 0
+    assert len(extractor.push(noise[first - 1 : first])) == 1
+    assert len(extractor.push(noise[first:-1])) == 0
+    assert len(extractor.push(noise[-1:])) == 1
 
 
 def test_flush_without_samples_gives_nothing() -> None:

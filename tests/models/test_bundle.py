@@ -80,6 +80,6 @@ def test_inputs_must_be_those_of_a_bundle(bundles: Path) -> None:
 def test_the_metadata_survives_the_file(tmp_path: Path) -> None:
     onnx.save(tiny_model(metadata("mlp").encode()), str(tmp_path / "mlp.onnx"))
     session = load_bundle(tmp_path / "mlp.onnx", FEATURES, [CPU]).session
-    window = np.zeros((1, 40, 30), np.float32)
+    window = np.zeros((1, 40, FEATURES.coefficients), np.float32)
     (answer,) = session.run(None, {"mfcc": window, "length": np.array([40], np.int32)})
     np.testing.assert_allclose(answer, 1 / 8, rtol=1e-6)
