@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import mean
+
+from stream_ser.decision import DecisionSettings
 
 ROOT = Path(__file__).parents[1]
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"
 
 
 def test_the_table_of_results_is_that_of_the_result_file() -> None:
     models = json.loads((ROOT / "docs/results/speaker-independent.json").read_text())["models"]
     readme = (ROOT / "README.md").read_text()
     for name, model in models.items():
-        row = f"| {name} | {100 * model['uar']['mean']:.1f} | {100 * model['accuracy']['mean']:.1f} |"
+        row = f"| {name} | {percent(model['uar']['mean'])} | {percent(model['accuracy']['mean'])} |"
         assert row in readme, f"README lacks: {row}"
-
-
-def test_the_folds_that_nothing_was_chosen_by_are_told_apart() -> None:
-    models = json.loads((ROOT / "docs/results/speaker-independent.json").read_text())["models"]
-    readme = (ROOT / "README.md").read_text()
     for name in ("lstm", "mlp", "fused"):
-        assert f"{100 * mean(models[name]['uar']['per_fold'][2:]):.1f} ({name})" in readme
+        assert f"{percent(models[name]['uar']['per_fold'][0])} ({name})" in readme, "of the fold that nothing was chosen by"
+    assert f"the fused one is {models['fused']['ece']:.3f}" in readme
+
+
+def test_figures_of_live_streams_are_those_of_the_result_file() -> None:
+    result = json.loads((ROOT / "docs/results/streaming.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    after = {point["seconds"]: percent(point["uar"]) for point in result["curve"]}
+    assert f"{percent(result['streaming_uar'])} at the end of an utterance" in readme
+    assert f"{after[0.5]} after half a second of speech, {after[1.0]} after\n  one, {after[1.5]} after one and a half" in readme
+
+
+def test_figures_of_rooms_and_channels_are_those_of_the_result_file() -> None:
+    conditions = json.loads((ROOT / "docs/results/robustness.json").read_text())["conditions"]
+    found = {name: percent(condition["uar"]) for name, condition in conditions.items()}
+    readme = (ROOT / "README.md").read_text()
+    assert f"clean {found['clean']};" in readme
+    for kind in ("white", "pink", "babble"):
+        assert f"{found[f'{kind} noise 10 dB']} ({kind})" in readme
+    assert f"over a telephone {found['telephone band']}; in a small room {found['small room']};" in readme
+    assert f"20 dB quieter {found['gain -20 dB']}, 12 dB louder {found['gain +12 dB']}." in readme
+
+
+def test_the_threshold_is_the_default() -> None:
+    assert f"Below {DecisionSettings().threshold:g} the label is `uncertain`" in (ROOT / "README.md").read_text()
 
 
 def test_no_label_on_what_nobody_says_is_a_measured_claim() -> None:
