@@ -63,7 +63,7 @@ def _models(bundles: dict[str, Metadata]) -> str:
         "<!-- Written by docs/make_model_card.py from the bundled models and docs/results; edit those. -->",
         "",
         "Two networks that read the MFCCs of up to three seconds of speech and give the probability of each of eight",
-        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their mean.",
+        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their geometric mean.",
         "",
         *_head("bundle", "size", "network", "epochs", "temperature", "version"),
     ]

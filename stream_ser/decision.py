@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,18 @@ from stream_ser.events import UNCERTAIN
 Probabilities = NDArray[np.float32]
 """``float32[emotion]``, summing to 1."""
 
+_LEAST = 1e-7
 
-def fuse(models: Mapping[str, Probabilities]) -> Probabilities:
-    """The mean of the models' probabilities (sum rule; Kittler et al. 1998, "On combining classifiers")."""
-    fused: Probabilities = np.mean(list(models.values()), axis=0, dtype=np.float32)
+
+def fuse(models: Sequence[Probabilities]) -> Probabilities:
+    """The answers of several models, ``float32[..., emotion]`` each, as one: their geometric mean, brought back to sum 1.
+
+    The logarithmic pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825): of calibrated models it stays nearly calibrated,
+    where the arithmetic mean is right more often than it says.
+    """
+    logarithms = np.mean([np.log(np.maximum(model, _LEAST)) for model in models], axis=0)
+    powers = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
+    fused: Probabilities = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
     return fused
 
 
@@ -26,12 +34,14 @@ class DecisionSettings:
     """How quickly and how readily a label changes.
 
     ``time_constant`` (seconds) smooths interim answers exponentially; another label must lead by ``margin`` to replace
-    the present one; below ``threshold`` the label is ``uncertain``.
+    the present one; below ``threshold`` the label is ``uncertain``. The threshold is the one that leaves a label on nine
+    utterances of ten, on the risk and coverage curve of the inner held-out speakers (``stream-ser evaluate``); of the
+    labels that it withholds, two in three would be wrong.
     """
 
     time_constant: float = 0.2
     margin: float = 0.05
-    threshold: float = 0.25
+    threshold: float = 0.35
 
 
 class Decision:

@@ -189,7 +189,7 @@ class Recognizer:
             raise RuntimeError("no window awaits an answer")
         window, self._pending = self._pending, None
         decide = self._decision.final if window.is_final else self._decision.interim
-        label, fused = decide(fuse(models))
+        label, fused = decide(fuse(list(models.values())))
         self._events.append(
             Emotion(
                 window.start,

@@ -24,8 +24,17 @@ def new(**changed: float) -> Decision:
     return Decision(LABELS, 0.1, DecisionSettings(**changed))
 
 
-def test_fusing_is_the_mean_of_the_models() -> None:
-    np.testing.assert_allclose(fuse({"x": vector([0.2, 0.8]), "y": vector([0.6, 0.4])}), [0.4, 0.6], rtol=1e-6)
+def test_fusing_weighs_what_the_models_say_for_and_against() -> None:
+    fused = fuse([vector([0.2, 0.8]), vector([0.6, 0.4])])
+    assert fused[1] / fused[0] == pytest.approx(np.sqrt(0.8 / 0.2 * 0.4 / 0.6))
+    assert fused.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(fuse([peaked(2), peaked(2)]), peaked(2), rtol=1e-5)
+
+
+def test_a_model_that_rules_an_emotion_out_leaves_numbers() -> None:
+    fused = fuse([vector([0.0, 1.0, 0.0]), vector([1.0, 0.0, 0.0])])
+    assert np.isfinite(fused).all()
+    assert fused.argmin() == 2
 
 
 def test_the_first_answer_counts_at_once() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stream_ser import decision
 from stream_ser.events import EMOTIONS
 from stream_ser_train import provenance
 from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
@@ -171,9 +172,9 @@ def among(choices: Sequence[int], answers: Answers) -> Answers:
 
 
 def fuse(answers: Sequence[Answers]) -> Answers:
-    """The mean of the models, as the daemon fuses them."""
-    mean: Answers = np.mean(answers, axis=0, dtype=np.float32)
-    return mean
+    """The models together, as the daemon fuses them; rows of zeros stay."""
+    fused: Answers = decision.fuse(answers) * answers[0].any(axis=1, keepdims=True)
+    return fused
 
 
 def summary(outcome: Outcome, protocol: Protocol, command: str) -> dict[str, Any]:

@@ -22,12 +22,14 @@ from stream_ser_train import provenance
 from stream_ser_train.answers import calibrate, clip_answers
 from stream_ser_train.calibration import shares, temperature
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
+from stream_ser_train.evaluate import fuse
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import History, fit, keras_model
 from stream_ser_train.networks import answering
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
+from stream_ser_train.protocols import FUSED
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.report import write_report
 from stream_ser_train.scores import Scores, score
@@ -124,7 +126,7 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         answer = clip_answers(keras_model(model), held)
         temperatures[name] = temperature(answer, emotions)
         answers[name] = calibrate(answer, temperatures[name], [one.clip.emotion for one in rest])
-    answers["fused"] = np.mean(list(answers.values()), axis=0)
+    answers[FUSED] = fuse(list(answers.values()))
     scores = {name: score(emotions, answer) for name, answer in answers.items()}
     parity = {}
     batch = probe(heard)
