@@ -87,7 +87,7 @@ def plot_risk(answers: Answers, emotions: Sequence[int], threshold: float, file:
     axes.plot(100.0 * coverage, 100.0 * risk)
     axes.scatter([100.0 * coverage[chosen]], [100.0 * risk[chosen]], color="tab:red", zorder=3)
     axes.annotate(
-        f"uncertain below {threshold:g}", (100.0 * coverage[chosen], 100.0 * risk[chosen]), xytext=(-12, -18),
+        f"uncertain below {threshold:g}", (100.0 * coverage[chosen], 100.0 * risk[chosen]), xytext=(-10, 8),
         textcoords="offset points", ha="right",
     )  # fmt: skip
     axes.set_xlabel("utterances that get a label, %")
