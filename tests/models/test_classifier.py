@@ -18,7 +18,9 @@ FEATURES = MfccSettings()
 
 def windows(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    return [(10 * rng.standard_normal((rng.integers(35, 300), FEATURES.coefficients)) - 5).astype(np.float32) for _ in range(count)]
+    return [
+        (10 * rng.standard_normal((rng.integers(35, 300), FEATURES.coefficients)) - 5).astype(np.float32) for _ in range(count)
+    ]
 
 
 def test_the_bundled_models_answer_a_batch_as_they_answer_each_window() -> None:
