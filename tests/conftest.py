@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from signals import Samples, silence, voice
 from tiny_bundles import metadata, tiny_model
 
 from stream_ser.models.bundle import MODELS
+
+# A script's background command ignores Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
