@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from stream_ser.silero import CHUNK as CHUNK
 from stream_ser.silero import no_memory, speech_network
 
-SAMPLE_RATE = 16_000
 LOUDEST = 0.05
 """Peak that the network is shown at most. Shouting near full scale looks less like speech to it than the same voice
 turned down: of 480 RAVDESS clips it heard no speech in 5 as they are, in 1 with this limit."""
@@ -36,7 +35,7 @@ class VoiceActivity:
         """Take samples in [-1, 1] at 16 kHz, any number; return one probability in [0, 1] per chunk they complete."""
         buffer = np.concatenate((self._tail, samples))
         count = len(buffer) // CHUNK
-        self._tail = buffer[count * CHUNK :].copy()
+        self._tail = buffer[count * CHUNK :]
         if count == 0:
             return []
         chunks = np.stack([self._limit(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
