@@ -56,6 +56,10 @@ def _head(*cells: str) -> list[str]:
     return [_row(*cells), "|---" * len(cells) + "|"]
 
 
+def _section(title: str, text: list[str], head: tuple[str, ...], rows: list[str]) -> list[str]:
+    return [f"## {title}", "", *text, "", *_head(*head), *rows, ""]
+
+
 def _models(bundles: dict[str, Metadata]) -> str:
     lines = [
         "# Model card",
@@ -114,13 +118,13 @@ data and no pre-trained network. The set is CC BY-NC-SA 4.0, and so are these mo
 
 def _scores() -> str:
     result = _read("speaker-independent")
-    untouched = ", ".join(f"{name} {_percent(result['models'][name]['uar']['per_fold'][0])} %" for name in (*MODELS, "fused"))
+    on_fold_0 = ", ".join(f"{name} {_percent(result['models'][name]['uar']['per_fold'][0])} %" for name in (*MODELS, "fused"))
     lines = [
         "## On voices never heard",
         "",
         f"Five folds by actor, {len(result['seeds'])} seeds, retrained for each: no clip of a tested actor has part in training,",
         "normalisation, augmentation or temperature. The recipe itself was found on held-out actors of folds 1 to 4 with fold 0 left",
-        f"out, and its first ancestor by folds 0 and 1, so all figures flatter a little, fold 0 least: {untouched}.",
+        f"out, and its first ancestor by folds 0 and 1, so all figures flatter a little, fold 0 least: {on_fold_0}.",
         "UAR is the mean recall of the eight emotions; guessing gives 12.5 %. ECE is the expected calibration error in 15 bins.",
         "Each model is several members in one graph; answers are as if every emotion were as frequent as any other.",
         "",
@@ -148,38 +152,23 @@ def _scores() -> str:
 def _random() -> str:
     models = _read("random")["models"]
     rows = [_row(name, _percent(model["uar"]["mean"]), _percent(model["accuracy"]["mean"])) for name, model in models.items()]
-    return "\n".join(
-        [
-            "## On voices heard in training (leaky)",
-            "",
-            "Random splits by clip, 80 to 20, as many publications report. The same voices stand on both sides; the figures say",
-            "little about a new voice.",
-            "",
-            *_head("model", "UAR %", "accuracy %"),
-            *rows,
-            "",
-        ]
-    )
+    text = [
+        "Random splits by clip, 80 to 20, as many publications report. The same voices stand on both sides; the figures say",
+        "little about a new voice.",
+    ]
+    return "\n".join(_section("On voices heard in training (leaky)", text, ("model", "UAR %", "accuracy %"), rows))
 
 
 def _streaming() -> str:
     result = _read("streaming")
     rows = [_row(f"{point['seconds']:g} s", _percent(point["uar"])) for point in result["curve"]]
-    return "\n".join(
-        [
-            "## Live",
-            "",
-            "The same folds through the daemon's recogniser, clip by clip in chunks of 20 ms: voice activity, windows, smoothing.",
-            f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %. No label is given before a quarter",
-            "of a second of speech was heard and its hop is over.",
-            "",
-            *_head("after", "UAR %"),
-            *rows,
-            "",
-            "![UAR against seconds of speech](results/streaming.png)",
-            "",
-        ]
-    )
+    text = [
+        "The same folds through the daemon's recogniser, clip by clip in chunks of 20 ms: voice activity, windows, smoothing.",
+        f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %. No label is given before a quarter",
+        "of a second of speech was heard and its hop is over.",
+    ]
+    picture = ["![UAR against seconds of speech](results/streaming.png)", ""]
+    return "\n".join(_section("Live", text, ("after", "UAR %"), rows) + picture)
 
 
 def _robustness() -> str:
@@ -187,25 +176,12 @@ def _robustness() -> str:
     clean = conditions["clean"]["uar"]
     rows = [
         _row(
-            name,
-            _percent(found["uar"]),
-            f"{100 * (found['uar'] - clean):+.1f}",
-            _percent(found["lstm"]),
-            _percent(found["mlp"]),
+            name, _percent(found["uar"]), f"{100 * (found['uar'] - clean):+.1f}", *(_percent(found[model]) for model in MODELS)
         )
         for name, found in conditions.items()
     ]
-    return "\n".join(
-        [
-            "## In rooms and channels",
-            "",
-            "The same folds, every clip altered before the voice activity detector hears it. Noise at a ratio of mean power.",
-            "",
-            *_head("condition", "fused UAR %", "to clean", "lstm", "mlp"),
-            *rows,
-            "",
-        ]
-    )
+    text = ["The same folds, every clip altered before the voice activity detector hears it. Noise at a ratio of mean power."]
+    return "\n".join(_section("In rooms and channels", text, ("condition", "fused UAR %", "to clean", *MODELS), rows))
 
 
 def _confidence() -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from signals import silence, voice
 from stream_ser_train.examples import Replay
-from stream_ser_train.streaming import NO_LABEL, SECONDS, labels_in_time, recall, stream
+from stream_ser_train.scores import NO_ANSWER, score_labels
+from stream_ser_train.streaming import SECONDS, labels_in_time, stream
 
 from stream_ser.events import EMOTIONS, Emotion, Event, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
@@ -33,7 +34,7 @@ def test_the_label_after_some_seconds_is_the_last_one_by_then() -> None:
     ]
     *in_time, last = labels_in_time(events)
     assert dict(zip(SECONDS, in_time, strict=True)) == {
-        0.25: NO_LABEL,
+        0.25: NO_ANSWER,
         0.5: index("calm"),
         0.75: index("calm"),
         1.0: index("sad"),
@@ -52,7 +53,7 @@ def test_the_longest_utterance_names_the_clip_and_silence_has_no_label() -> None
         emotion(3.5, "angry", start=3.0, final=True),
     ]
     assert labels_in_time(finals)[-1] == index("sad")
-    assert labels_in_time([]) == [NO_LABEL] * (len(SECONDS) + 1)
+    assert labels_in_time([]) == [NO_ANSWER] * (len(SECONDS) + 1)
 
 
 def test_a_stream_asks_the_models_about_every_window() -> None:
@@ -75,5 +76,5 @@ def test_a_stream_asks_the_models_about_every_window() -> None:
 
 
 def test_recall_is_the_mean_over_the_emotions_that_occur() -> None:
-    labels = np.array([0, 0, 1, NO_LABEL])
-    assert recall(labels, [0, 0, 1, 1]) == pytest.approx(0.75)
+    labels = np.array([0, 0, 1, NO_ANSWER])
+    assert score_labels([0, 0, 1, 1], labels).uar == pytest.approx(0.75)

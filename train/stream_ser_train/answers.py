@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
@@ -53,13 +54,13 @@ class Calibrated:
 
     def open(self, features: MfccSettings) -> Model:
         """Load it."""
-        model = bundle_model(self.bundle, features)
-        return lambda windows: calibrate(model(windows), self.temperature, self.trained)
+        model, trained = bundle_model(self.bundle, features), shares(self.trained)
+        return lambda windows: calibrate(model(windows), self.temperature, trained)
 
 
-def calibrate(answers: Answers, temperature: float, trained: Sequence[int]) -> Answers:
-    """The answers as they ship, from those of a model trained on clips of the emotions ``trained``."""
-    return even(soften(answers, temperature), shares(trained))
+def calibrate(answers: Answers, temperature: float, trained: NDArray[np.float64]) -> Answers:
+    """The answers as they ship, from those of a model trained on :func:`shares` ``trained``."""
+    return even(soften(answers, temperature), trained)
 
 
 def final_window(frames: Frames) -> Frames:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from stream_ser import decision
 from stream_ser.events import EMOTIONS
 from stream_ser_train import provenance
 from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
-from stream_ser_train.calibration import Answers, Reliability, reliability, temperature
+from stream_ser_train.calibration import Answers, Reliability, reliability, shares, temperature
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
 from stream_ser_train.progress import Step
@@ -124,9 +124,6 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
     run_all(trainings, jobs, done)
     by_clip = {one.clip: one for one in heard}
 
-    def answer(training: BundleTraining, clips: Sequence[Clip]) -> Answers:
-        return clip_answers(bundle_model(training.file, plan.recipe.features), [by_clip[clip] for clip in clips])
-
     answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS)}
     held_out: dict[str, list[Answers]] = {model: [] for model in OURS}
     temperatures: dict[str, list[float]] = {model: [] for model in OURS}
@@ -135,14 +132,14 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
             divisor = 1.0
             if plan.calibrated:
                 inner = plan.inner(number, model)
-                said = [answer(training, plan.splits[other].test) for training, other in inner]
+                said = [answers_of(training, plan.splits[other].test, by_clip) for training, other in inner]
                 truth = [emotion for _, other in inner for emotion in _truth(plan.splits[other].test)]
                 divisor = temperature(np.concatenate(said), truth)
-                held_out[model].append(calibrate(said[0], divisor, _truth(inner[0][0].clips)))
+                held_out[model].append(calibrate(said[0], divisor, shares(_truth(inner[0][0].clips))))
             temperatures[model].append(divisor)
             for row, seed in zip(answers[model], plan.seeds, strict=True):
-                tested = answer(plan.ours(model, seed, split), split.test)
-                row.append(among(split.choices, calibrate(tested, divisor, _truth(split.train))))
+                tested = answers_of(plan.ours(model, seed, split), split.test, by_clip)
+                row.append(among(split.choices, calibrate(tested, divisor, shares(_truth(split.train)))))
         for model in THEIRS:
             for row, seed in zip(answers[model], plan.seeds, strict=True):
                 row.append(among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"]))
@@ -152,14 +149,19 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
     ]
     inner_answers: dict[str, tuple[Answers, tuple[int, ...]]] = {}
     if plan.calibrated:
-        count = len(plan.splits)
-        inner_truth = tuple(emotion for number in range(count) for emotion in _truth(plan.splits[(number + 1) % count].test))
+        folds = [plan.inner(number, OURS[0])[0][1] for number in range(len(plan.splits))]
+        inner_truth = tuple(emotion for fold in folds for emotion in _truth(plan.splits[fold].test))
         joined = {model: np.concatenate(parts) for model, parts in held_out.items()}
         joined[FUSED] = fuse(list(joined.values()))
         inner_answers = {model: (joined[model], inner_truth) for model in joined}
     took = {training.file: seconds(training) for training in trainings}
     by_split = {model: tuple(found) for model, found in temperatures.items()}
     return Outcome(plan, answers, by_split, inner_answers, sum(took.values()) / jobs)
+
+
+def answers_of(training: BundleTraining, clips: Sequence[Clip], heard: Mapping[Clip, Heard]) -> Answers:
+    """What a finished training says of clips, not calibrated."""
+    return clip_answers(bundle_model(training.file, training.recipe.features), [heard[clip] for clip in clips])
 
 
 def among(choices: Sequence[int], answers: Answers) -> Answers:
@@ -188,9 +190,7 @@ def summary(outcome: Outcome, protocol: Protocol, command: str) -> dict[str, Any
             for split in plan.splits
         ],
         "seeds": list(plan.seeds),
-        "command": command,
-        "commit": provenance.commit(),
-        "machine": provenance.machine(),
+        **provenance.origin(command),
         "wall_s": round(outcome.wall_seconds, 1),
         "models": {model: _model_summary(outcome, model) for model in outcome.answers},
     }

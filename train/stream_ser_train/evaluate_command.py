@@ -111,7 +111,7 @@ def _train_and_test(
 def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, console: Console) -> None:
     from stream_ser_train.evaluate import summary
     from stream_ser_train.plots import plot_confusion, plot_reliability, plot_risk
-    from stream_ser_train.report import score_table, write_evaluation
+    from stream_ser_train.report import evaluation_table, write_evaluation
 
     result = summary(outcome, choice, command)
     out.mkdir(parents=True, exist_ok=True)
@@ -124,8 +124,7 @@ def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, c
         plot_reliability({model: outcome.reliability(model) for model in (*OURS, FUSED)}, out / pictures[-2])
         plot_risk(*outcome.inner[FUSED], DecisionSettings().threshold, out / pictures[-1])
     write_evaluation(result, pictures, out / f"{choice.value}.md")
-    table = {name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()}
-    console.print("\n".join(score_table(table)), soft_wrap=True, highlight=False, markup=False)
+    console.print("\n".join(evaluation_table(result)), soft_wrap=True, highlight=False, markup=False)
     _write(result, out / f"{choice.value}.json", console)
 
 
@@ -137,7 +136,7 @@ def _streaming(outcome: Outcome, out: Path, jobs: int, command: str, console: Co
     tests = stream_tests(outcome)
     with bar(console, "streaming the clips") as step:
         run_all(tests, jobs, step)
-    result = {**_provenance(command), "seeds": list(outcome.plan.seeds), **streaming_summary(outcome, tests)}
+    result = {**provenance.origin(command), "seeds": list(outcome.plan.seeds), **streaming_summary(outcome, tests)}
     out.mkdir(parents=True, exist_ok=True)
     plot_curve(result["curve"], result["streaming_uar"], out / "streaming.png")
     for point in result["curve"]:
@@ -160,7 +159,7 @@ def _robustness(outcome: Outcome, out: Path, jobs: int, command: str, console: C
     for name, found in conditions.items():
         console.print(f"{name:<20} UAR {found['uar']:.1%}", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    result = {**_provenance(command), "seeds": list(outcome.plan.seeds), "conditions": conditions}
+    result = {**provenance.origin(command), "seeds": list(outcome.plan.seeds), "conditions": conditions}
     _write(result, out / "robustness.json", console)
 
 
@@ -172,11 +171,7 @@ def _non_speech(out: Path, jobs: int, quick: bool, command: str, console: Consol
     out.mkdir(parents=True, exist_ok=True)
     for name, count in counts.items():
         console.print(f"{name:<12} {minutes:g} minutes, {count} emotion messages", highlight=False)
-    _write({**_provenance(command), "levels_db": list(LEVELS_DB), "signals": signals}, out / "non-speech.json", console)
-
-
-def _provenance(command: str) -> dict[str, Any]:
-    return {"command": command, "commit": provenance.commit(), "machine": provenance.machine()}
+    _write({**provenance.origin(command), "levels_db": list(LEVELS_DB), "signals": signals}, out / "non-speech.json", console)
 
 
 def _write(result: dict[str, Any], file: Path, console: Console) -> None:

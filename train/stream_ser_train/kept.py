@@ -14,11 +14,13 @@ _LIVE = ("decision.py", "recognizer.py", "silero.py", "vad.py", "features/mfcc.p
 _TESTS = ("answers.py", "augmentation.py", "calibration.py", "examples.py", "robustness.py", "streaming.py")
 
 
-def kept(cache: Path, name: str, models: Sequence[Calibrated], clips: Sequence[Clip]) -> Path:
-    """A file that belongs to these models, clips and the code that hears them."""
-    key = hashlib.sha256(" ".join(f"{model.bundle.name} {model.temperature:.6f} {model.trained}" for model in models).encode())
+def kept(cache: Path, name: str, models: Sequence[Sequence[Calibrated]], clips: Sequence[Clip]) -> Path:
+    """A file that belongs to these models (by seed), clips and the code that hears them."""
+    key = hashlib.sha256(
+        " ".join(f"{model.bundle.name} {model.temperature:.6f} {model.trained}" for row in models for model in row).encode()
+    )
     key.update(" ".join(f"{clip.name} {clip.checksum}" for clip in clips).encode())
     for folder, sources in ((Path(stream_ser.__file__).parent, _LIVE), (Path(__file__).parent, _TESTS)):
         for source in sources:
             key.update((folder / source).read_bytes())
-    return cache / "tests" / f"{name}-{key.hexdigest()[:16]}.npz"
+    return cache / "tests" / f"{name.replace(' ', '-')}-{key.hexdigest()[:16]}.npz"

@@ -25,6 +25,11 @@ def commit() -> str:
     return head.stdout.strip() + ("+changes" if edits.stdout.strip() else "")
 
 
+def origin(command: str) -> dict[str, str]:
+    """What every result file says of itself."""
+    return {"command": command, "commit": commit(), "machine": machine()}
+
+
 def machine() -> str:
     """Processor, cores and Python; no name and no path."""
     processor = platform.processor() or platform.machine()

@@ -45,7 +45,7 @@ def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path
     ]
     if result["leaky"]:
         lines += ["**Leaky**: the same voices stand on both sides of each split. Read the speaker-independent page.", ""]
-    lines += score_table({name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()})
+    lines += evaluation_table(result)
     names = " | ".join(fold["name"] for fold in result["folds"])
     lines += ["", "UAR by split, %, and expected calibration error in 15 bins:", ""]
     lines += [f"| model | {names} | spread over seeds | calibration error |", "|---" * (len(result["folds"]) + 3) + "|"]
@@ -79,6 +79,11 @@ def write_search(result: dict[str, Any], file: Path) -> None:
         choices = ", ".join(f"fold {number}: {name}" for number, name in enumerate(result["best_by_fold"][model]))
         lines += ["", f"Best of one member by the inner figures of each fold alone: {choices}."]
     file.write_text("\n".join(lines) + "\n")
+
+
+def evaluation_table(result: dict[str, Any]) -> list[str]:
+    """The table of one evaluation, from the content of its result file."""
+    return score_table({name: (m["uar"]["mean"], m["accuracy"]["mean"], m["recall"]) for name, m in result["models"].items()})
 
 
 def score_table(models: dict[str, tuple[float, float, dict[str, float]]]) -> list[str]:

@@ -119,8 +119,7 @@ class ConditionTest:
 
     @property
     def file(self) -> Path:
-        name = f"{self.condition}-{self.name}".replace(" ", "-")
-        return kept(self.cache, name, [model for row in self.models for model in row], self.clips)
+        return kept(self.cache, f"{self.condition} {self.name}", self.models, self.clips)
 
     def run(self, threads: int) -> None:
         """Alter, hear and answer every clip."""
@@ -145,7 +144,7 @@ def condition_tests(outcome: Outcome) -> list[ConditionTest]:
     return [
         ConditionTest(
             condition,
-            split.name.replace(" ", "-"),
+            split.name,
             split.test,
             split.train,
             outcome.calibrated(number),

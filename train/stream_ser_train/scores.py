@@ -11,6 +11,9 @@ from sklearn.metrics import confusion_matrix
 
 from stream_ser.events import EMOTIONS
 
+NO_ANSWER = len(EMOTIONS)
+"""Label of a clip that got none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -41,8 +44,12 @@ class Scores:
 
 def score(emotions: Sequence[int], probabilities: NDArray[np.float32]) -> Scores:
     """Compare with the truth; a row of zeros (nothing was heard) is no answer, and wrong."""
-    answers = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), len(EMOTIONS))
-    counts = confusion_matrix(emotions, answers, labels=range(len(EMOTIONS) + 1))
+    return score_labels(emotions, np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), NO_ANSWER))
+
+
+def score_labels(emotions: Sequence[int], labels: NDArray[np.int64]) -> Scores:
+    """Compare labels, ``int64[clips]``, with the truth; :data:`NO_ANSWER` is wrong."""
+    counts = confusion_matrix(emotions, labels, labels=range(len(EMOTIONS) + 1))
     return Scores(counts[:-1])
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from stream_ser.features import MfccSettings
-from stream_ser_train.answers import bundle_model, calibrate, clip_answers
+from stream_ser_train.answers import calibrate
 from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.calibration import shares
 from stream_ser_train.corpus import Clip
-from stream_ser_train.evaluate import Plan
+from stream_ser_train.evaluate import Plan, answers_of
 from stream_ser_train.examples import hear
 from stream_ser_train.frame_augmentation import FrameAlterations
 from stream_ser_train.networks import LstmSettings, MlpSettings
@@ -110,8 +111,8 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
             figures = []
             for training, other in fold:
                 test = splits[other].test
-                answers = clip_answers(bundle_model(training.file, variant.recipe.features), [by_clip[clip] for clip in test])
-                answers = calibrate(answers, 1.0, [clip.emotion for clip in training.clips])
+                answers = answers_of(training, test, by_clip)
+                answers = calibrate(answers, 1.0, shares([clip.emotion for clip in training.clips]))
                 figures.append(score([clip.emotion for clip in test], answers).uar)
             per_fold.append(float(np.mean(figures)))
         took = {training.file: seconds(training) for fold in folds for training, _ in fold}

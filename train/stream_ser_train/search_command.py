@@ -41,9 +41,7 @@ def search_command(data: Sequence[Path], out: Path, jobs: int, quick: bool, cons
     except KeyboardInterrupt:
         raise UserError("stopped; finished trainings are kept, and the same command goes on from them") from None
     result = {
-        "command": "stream-ser search" + (" --quick" if quick else ""),
-        "commit": provenance.commit(),
-        "machine": provenance.machine(),
+        **provenance.origin("stream-ser search" + (" --quick" if quick else "")),
         **search_summary(found),
     }
     out.mkdir(parents=True, exist_ok=True)

@@ -13,19 +13,18 @@ from numpy.typing import NDArray
 from stream_ser.decision import DecisionSettings
 from stream_ser.events import EMOTIONS, Emotion, Event, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, Window
 from stream_ser_train.answers import Calibrated, Model
 from stream_ser_train.corpus import Clip
 from stream_ser_train.evaluate import Outcome
 from stream_ser_train.examples import Recording, Replay
 from stream_ser_train.kept import kept
 from stream_ser_train.protocols import FUSED
+from stream_ser_train.scores import NO_ANSWER, score_labels
 from stream_ser_train.whole import whole
 
 SECONDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Of speech, after which the label is looked at."""
-
-NO_LABEL = len(EMOTIONS)
 
 _CHUNK = 0.02
 _FORCED = DecisionSettings(threshold=0.0)
@@ -37,11 +36,10 @@ class StreamTest:
     """Clips to stream through models that never heard them; for each seed, both models.
 
     ``file`` holds ``labels: int64[seed, clip, len(SECONDS) + 1]``: the label after each number of seconds, then the final
-    one; :data:`NO_LABEL` where there was none.
+    one; :data:`NO_ANSWER` where there was none.
     """
 
     name: str
-
     clips: tuple[Clip, ...]
     models: tuple[tuple[Calibrated, ...], ...]
     """By seed."""
@@ -50,13 +48,13 @@ class StreamTest:
 
     @property
     def file(self) -> Path:
-        return kept(self.cache, f"streaming-{self.name}", [model for row in self.models for model in row], self.clips)
+        return kept(self.cache, f"streaming {self.name}", self.models, self.clips)
 
     def run(self, threads: int) -> None:
         """Stream every clip."""
         del threads
         opened = [{model.name: model.open(self.features) for model in by_seed} for by_seed in self.models]
-        labels = np.full((len(opened), len(self.clips), len(SECONDS) + 1), NO_LABEL, np.int64)
+        labels = np.full((len(opened), len(self.clips), len(SECONDS) + 1), NO_ANSWER, np.int64)
         for column, clip in enumerate(self.clips):
             samples = clip.read(self.features.sample_rate)
             heard = Recording()
@@ -81,37 +79,33 @@ def stream(
     recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0))
     events: list[Event] = []
     chunk = round(_CHUNK * features.sample_rate)
+
+    def answer(window: Window | None) -> None:
+        if window is not None:
+            recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+
     for start in range(0, len(samples), chunk):
         rest = samples[start : start + chunk]
         while len(rest):
             taken, window = recognizer.advance(rest)
             rest = rest[taken:]
-            if window is not None:
-                recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+            answer(window)
         events += recognizer.drain()
-    window = recognizer.finish()
-    if window is not None:
-        recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+    answer(recognizer.finish())
     return events + recognizer.drain()
 
 
 def labels_in_time(events: Sequence[Event]) -> list[int]:
-    """The label after each of :data:`SECONDS` of speech, then that of the longest utterance; :data:`NO_LABEL` where none."""
+    """The label after each of :data:`SECONDS` of speech, then that of the longest utterance; :data:`NO_ANSWER` where none."""
     starts = [event.start for event in events if isinstance(event, SpeechStart)]
     emotions = [event for event in events if isinstance(event, Emotion)]
     labels = []
     for seconds in SECONDS:
         so_far = [event for event in emotions if event.end <= starts[0] + seconds + 1e-6] if starts else []
-        labels.append(EMOTIONS.index(so_far[-1].label) if so_far else NO_LABEL)
+        labels.append(EMOTIONS.index(so_far[-1].label) if so_far else NO_ANSWER)
     finals = [event for event in emotions if event.is_final]
     longest = max(finals, key=lambda event: event.end - event.start, default=None)
-    return [*labels, NO_LABEL if longest is None else EMOTIONS.index(longest.label)]
-
-
-def recall(labels: NDArray[np.int64], emotions: Sequence[int]) -> float:
-    """Unweighted average recall of labels, ``int64[clips]``, over the emotions that occur."""
-    truth = np.asarray(emotions)
-    return float(np.mean([np.mean(labels[truth == emotion] == emotion) for emotion in np.unique(truth)]))
+    return [*labels, NO_ANSWER if longest is None else EMOTIONS.index(longest.label)]
 
 
 def streaming_summary(outcome: Outcome, tests: Sequence[StreamTest]) -> dict[str, Any]:
@@ -120,7 +114,9 @@ def streaming_summary(outcome: Outcome, tests: Sequence[StreamTest]) -> dict[str
     for test in tests:
         truth = [clip.emotion for clip in test.clips]
         labels = np.load(test.file)["labels"]
-        scored.append([[recall(by_clip[:, column], truth) for column in range(len(SECONDS) + 1)] for by_clip in labels])
+        scored.append(
+            [[score_labels(truth, by_clip[:, column]).uar for column in range(len(SECONDS) + 1)] for by_clip in labels]
+        )
     uar = np.mean(scored, axis=(0, 1))
     return {
         "offline_uar": round(outcome.uar(FUSED), 4),
@@ -133,6 +129,6 @@ def stream_tests(outcome: Outcome) -> list[StreamTest]:
     """What is to be streamed: the test clips of each fold through the models that never heard them."""
     plan = outcome.plan
     return [
-        StreamTest(split.name.replace(" ", "-"), split.test, outcome.calibrated(number), plan.recipe.features, plan.cache)
+        StreamTest(split.name, split.test, outcome.calibrated(number), plan.recipe.features, plan.cache)
         for number, split in enumerate(plan.splits)
     ]

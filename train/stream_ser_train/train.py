@@ -60,9 +60,7 @@ class Result:
     def encode(self) -> dict[str, Any]:
         """The content of metrics.json; fractions of 1."""
         return {
-            "command": self.command,
-            "commit": provenance.commit(),
-            "machine": provenance.machine(),
+            **provenance.origin(self.command),
             "wall_s": round(self.wall_seconds, 1),
             "corpus": self.corpus,
             "recipe": self.recipe,
@@ -125,7 +123,7 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
             )
         answer = clip_answers(keras_model(model), held)
         temperatures[name] = temperature(answer, emotions)
-        answers[name] = calibrate(answer, temperatures[name], [one.clip.emotion for one in rest])
+        answers[name] = calibrate(answer, temperatures[name], shares([one.clip.emotion for one in rest]))
     answers[FUSED] = fuse(list(answers.values()))
     scores = {name: score(emotions, answer) for name, answer in answers.items()}
     parity = {}
