@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stream_ser_train.calibration import even, reliability, risk_by_coverage, shares, soften, temperature
+from stream_ser_train.calibration import even, reliability, risk_by_coverage, shares, soften, temperature, withhold
 
 
 def drawn(sharpness: float, clips: int = 40_000, seed: int = 0) -> tuple[np.ndarray, list[int]]:
@@ -71,3 +71,10 @@ def test_risk_counts_the_surest_answers_first() -> None:
     thresholds, risk = risk_by_coverage(answers, [0, 1, 0, 1])
     assert thresholds.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
     assert risk.tolist() == pytest.approx([0.0, 0.0, 1 / 3, 0.5])
+
+
+def test_a_threshold_parts_the_sure_from_the_rest() -> None:
+    answers = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3], [0.0, 0.0]], np.float32)
+    found = withhold(answers, [0, 1, 0, 1, 0], 0.65)
+    assert (found.coverage, found.risk, found.risk_withheld) == pytest.approx((0.75, 1 / 3, 1.0))
+    assert withhold(answers, [0, 1, 0, 1, 0], 0.0).risk_withheld == 0.0

@@ -102,6 +102,27 @@ def risk_by_coverage(answers: Answers, emotions: Sequence[int]) -> tuple[NDArray
     return confidence[order], wrong / np.arange(1, len(order) + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What a threshold does: the share of clips that get a label, and of wrong ones among these and among the rest."""
+
+    threshold: float
+    coverage: float
+    risk: float
+    risk_withheld: float
+
+
+def withhold(answers: Answers, emotions: Sequence[int], threshold: float) -> Withheld:
+    """Answer from ``threshold`` on; answers of zeros are left out. A risk of no clips at all is 0."""
+    confidence, right = _sure_and_right(answers, emotions)
+    kept = confidence >= threshold
+
+    def risk(some: NDArray[np.bool_]) -> float:
+        return float(np.mean(~right[some])) if some.any() else 0.0
+
+    return Withheld(threshold, float(np.mean(kept)), risk(kept), risk(~kept))
+
+
 def _sure_and_right(answers: Answers, emotions: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     heard = answers.any(axis=1)
     kept = answers[heard].astype(np.float64)

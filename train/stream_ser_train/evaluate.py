@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from stream_ser import decision
 from stream_ser.events import EMOTIONS
 from stream_ser_train import provenance
 from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
-from stream_ser_train.calibration import Answers, Reliability, reliability, shares, temperature
+from stream_ser_train.calibration import Answers, Reliability, Withheld, reliability, shares, temperature, withhold
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
 from stream_ser_train.progress import Step
@@ -104,6 +104,10 @@ class Outcome:
         """All answers, over splits and seeds."""
         return pool([one for by_split in self.scores(model) for one in by_split])
 
+    def withheld(self) -> Withheld:
+        """What ``uncertain`` withholds of the inner held-out speakers' labels; needs calibration."""
+        return withhold(*self.inner[FUSED], decision.DecisionSettings().threshold)
+
     def reliability(self, model: str) -> Reliability:
         """Of all answers, over splits and seeds."""
         truth = [emotion for split in self.plan.splits for emotion in _truth(split.test)]
@@ -192,6 +196,7 @@ def summary(outcome: Outcome, protocol: Protocol, command: str) -> dict[str, Any
         "seeds": list(plan.seeds),
         **provenance.origin(command),
         "wall_s": round(outcome.wall_seconds, 1),
+        **({"uncertain": _rounded(outcome.withheld())} if plan.calibrated else {}),
         "models": {model: _model_summary(outcome, model) for model in outcome.answers},
     }
 
@@ -214,6 +219,10 @@ def _model_summary(outcome: Outcome, model: str) -> dict[str, Any]:
         },
         "ece": _round(outcome.reliability(model).error),
     }
+
+
+def _rounded(withheld: Withheld) -> dict[str, float]:
+    return {name: _round(value) for name, value in asdict(withheld).items()}
 
 
 def _round(value: float | np.floating[Any]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stream_ser.events import EMOTIONS
-from stream_ser_train.calibration import Answers, Reliability, risk_by_coverage
+from stream_ser_train.calibration import Answers, Reliability, Withheld, risk_by_coverage
 from stream_ser_train.fit import History
 from stream_ser_train.scores import Scores
 
@@ -77,18 +77,17 @@ def plot_reliability(models: Mapping[str, Reliability], file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def plot_risk(answers: Answers, emotions: Sequence[int], threshold: float, file: Path) -> None:
+def plot_risk(answers: Answers, emotions: Sequence[int], chosen: Withheld, file: Path) -> None:
     """Share of wrong labels against share of utterances that get one, and the threshold for `uncertain`."""
-    thresholds, risk = risk_by_coverage(answers, emotions)
+    _, risk = risk_by_coverage(answers, emotions)
     coverage = np.arange(1, len(risk) + 1) / len(risk)
-    chosen = int(np.sum(thresholds >= threshold)) - 1
+    point = (100.0 * chosen.coverage, 100.0 * chosen.risk)
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(100.0 * coverage, 100.0 * risk)
-    axes.scatter([100.0 * coverage[chosen]], [100.0 * risk[chosen]], color="tab:red", zorder=3)
+    axes.scatter(*point, color="tab:red", zorder=3)
     axes.annotate(
-        f"uncertain below {threshold:g}", (100.0 * coverage[chosen], 100.0 * risk[chosen]), xytext=(-10, 8),
-        textcoords="offset points", ha="right",
+        f"uncertain below {chosen.threshold:g}", point, xytext=(-10, 8), textcoords="offset points", ha="right"
     )  # fmt: skip
     axes.set_xlabel("utterances that get a label, %")
     axes.set_ylabel("of those, wrong labels, %")
