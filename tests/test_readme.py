@@ -44,8 +44,12 @@ def test_figures_of_rooms_and_channels_are_those_of_the_result_file() -> None:
     assert f"20 dB quieter {found['gain -20 dB']}, 12 dB louder {found['gain +12 dB']}." in readme
 
 
-def test_the_threshold_is_the_default() -> None:
+def test_the_threshold_is_the_default_and_withholds_what_is_claimed() -> None:
     assert f"Below {DecisionSettings().threshold:g} the label is `uncertain`" in (ROOT / "README.md").read_text()
+    uncertain = json.loads((ROOT / "docs/results/speaker-independent.json").read_text())["uncertain"]
+    assert uncertain["threshold"] == DecisionSettings().threshold
+    assert round(10 * uncertain["coverage"]) == 9, "one utterance in ten"
+    assert round(3 * uncertain["risk_withheld"]) == 2, "two in three"
 
 
 def test_no_label_on_what_nobody_says_is_a_measured_claim() -> None:
