@@ -14,8 +14,17 @@ LOUDEST = 0.05
 """Peak that the network is shown at most. Shouting near full scale looks less like speech to it than the same voice
 turned down: of 480 RAVDESS clips it heard no speech in 5 as they are, in 1 with this limit."""
 
+RAISED = 30.0
+"""Gain, before that limit, of the second look that the network takes at every chunk, for microphones turned down. Of the
+1,440 RAVDESS clips 30 dB quieter it heard no speech in 463 at one look, in 16 at two; as they are, in 9 either way."""
+
+TRUST = 0.6
+"""What the second look's probability counts for: where it counts for more, it hears speech in synthetic music."""
+
 _RELEASE = 0.98
 """Factor by which the remembered peak falls per chunk: half in 1.1 s."""
+
+_LOOKS = 2
 
 
 class VoiceActivity:
@@ -29,7 +38,7 @@ class VoiceActivity:
         """Return to the state of a new stream."""
         self._tail: NDArray[np.float32] = np.empty(0, np.float32)
         self._peak = 0.0
-        self._memory = no_memory(1)
+        self._memory = no_memory(_LOOKS)
 
     def push(self, samples: NDArray[np.float32]) -> list[float]:
         """Take samples in [-1, 1] at 16 kHz, any number; return one probability in [0, 1] per chunk they complete."""
@@ -38,16 +47,19 @@ class VoiceActivity:
         self._tail = buffer[count * CHUNK :]
         if count == 0:
             return []
-        chunks = np.stack([self._limit(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
+        looks = np.stack([self._looks(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
+        seen = self._network.encode(looks.reshape(count * _LOOKS, CHUNK))
         probabilities = []
-        for seen in self._network.encode(chunks):
-            probability, self._memory = self._network.remember(seen[None], self._memory)
-            probabilities.append(float(probability[0]))
+        for both in seen.reshape(count, _LOOKS, -1):
+            (plain, raised), self._memory = self._network.remember(both, self._memory)
+            probabilities.append(float(max(plain, TRUST * raised)))
         return probabilities
 
-    def _limit(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _looks(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The chunk as it is and raised, both limited by the recent peak: ``[_LOOKS, CHUNK]``."""
         self._peak = max(float(np.abs(chunk).max()), self._peak * _RELEASE)
-        return chunk * np.float32(LOUDEST / self._peak) if self._peak > LOUDEST else chunk
+        limit = LOUDEST / self._peak if self._peak else RAISED
+        return np.stack((chunk * np.float32(min(1.0, limit)), chunk * np.float32(min(RAISED, limit))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_ser.audio.file import DEMO
 from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
 
 SPEECH, SILENCE = 0.9, 0.1
@@ -76,6 +78,17 @@ def test_noise_and_hum_are_not_speech(level: float) -> None:
     for signal in (rng.uniform(-1, 1, len(time)), np.sin(2 * np.pi * 50 * time), np.zeros(len(time))):
         gate = SpeechGate()
         assert run(gate, VoiceActivity().push((level * signal).astype(np.float32))) == []
+
+
+@pytest.mark.parametrize("decibels", [-40, -30, -20, 20])
+def test_a_voice_is_heard_however_far_the_microphone_is_turned(decibels: int) -> None:
+    samples, _ = soundfile.read(DEMO, dtype="float32")
+
+    def speech(gain: float) -> int:
+        changes = run(SpeechGate(), VoiceActivity().push(np.clip(samples * np.float32(gain), -1.0, 1.0)))
+        return sum(change.end - change.start for change in changes if change.end is not None)
+
+    assert speech(10 ** (decibels / 20)) == pytest.approx(speech(1.0), rel=0.15)
 
 
 def test_reset_gives_the_state_of_a_new_detector() -> None:

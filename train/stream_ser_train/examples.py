@@ -32,7 +32,7 @@ from stream_ser_train.workers import start_worker
 Frames = NDArray[np.float32]
 """``float32[frames, coefficients]``"""
 
-VERSION = 3
+VERSION = 4
 """Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
 
 _NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
