@@ -12,19 +12,23 @@ from stream_ser_train.corpus import open_corpus
 from stream_ser_train.networks import MlpSettings
 from stream_ser_train.progress import silent
 from stream_ser_train.recipe import FULL, FitSettings, ModelRecipe, Recipe
-from stream_ser_train.search import AS_SHIPPED, ONE_MEMBER, Found, Variant, search, search_summary, variants
+from stream_ser_train.search import BRIEF, Found, Variant, search, search_summary, variants
 
 
-def test_each_variant_differs_in_one_thing_from_one_member_of_the_shipped_recipe() -> None:
+def test_each_variant_differs_in_one_thing_from_the_brief_form_of_the_shipped_recipe() -> None:
     tried = variants(FULL)
     assert len({(one.model, one.name) for one in tried}) == len(tried)
+    brief = {one.model: one.recipe for one in tried if one.name == BRIEF}
     for one in tried:
-        own, alone = FULL.models[one.model], one.recipe.models[one.model]
-        changed = [one.recipe.features != FULL.features, one.recipe.copies != FULL.copies, alone.fit != own.fit]
-        changed.append(alone.network != (own.network if one.name == AS_SHIPPED else replace(own.network, members=1)))
-        assert sum(changed) == (0 if one.name in (AS_SHIPPED, ONE_MEMBER) else 1), one.name
-        others = {name: model for name, model in one.recipe.models.items() if name != one.model}
-        assert others == {name: model for name, model in FULL.models.items() if name != one.model}
+        base, own = brief[one.model], one.recipe.models[one.model]
+        changed = [one.recipe.features != base.features, one.recipe.copies != base.copies]
+        changed += [own.fit != base.models[one.model].fit, own.network != base.models[one.model].network]
+        assert sum(changed) == (0 if one.name == BRIEF else 1), one.name
+    for model, recipe in brief.items():
+        own, shipped = recipe.models[model], FULL.models[model]
+        assert replace(own.network, members=shipped.network.members) == shipped.network
+        assert replace(own.fit, epochs=shipped.fit.epochs) == shipped.fit
+        assert replace(recipe, models=FULL.models) == FULL
 
 
 def test_a_search_measures_every_variant_on_every_fold(tmp_path: Path) -> None:
@@ -34,19 +38,17 @@ def test_a_search_measures_every_variant_on_every_fold(tmp_path: Path) -> None:
         models={"mlp": ModelRecipe(MlpSettings(members=1), FitSettings(epochs=1, alterations=None))},
     )
     longer = replace(brief, models={"mlp": ModelRecipe(MlpSettings(members=2), FitSettings(epochs=2, alterations=None))})
-    tried = [Variant(AS_SHIPPED, "mlp", brief), Variant("two members", "mlp", longer)]
+    tried = [Variant(BRIEF, "mlp", brief), Variant("two members", "mlp", longer)]
     steps: list[tuple[int, int]] = []
     found = search(clips, tried, tmp_path / "cache", 2, lambda done, total: steps.append((done, total)))
     assert steps[-1] == (10, 10), "five models that heard three of five folds, for each variant"
-    assert [one.variant.name for one in found] == [AS_SHIPPED, "two members"]
+    assert [one.variant.name for one in found] == [BRIEF, "two members"]
     assert all(len(one.per_fold) == 5 for one in found)
     assert [one.per_fold for one in search(clips, tried, tmp_path / "cache", 2, silent)] == [one.per_fold for one in found]
 
 
 def test_the_log_says_what_each_fold_alone_would_choose() -> None:
     good, better = (Variant(name, "mlp", FULL) for name in ("good", "better"))
-    shipped = Variant(AS_SHIPPED, "mlp", FULL)
-    found = [Found(shipped, (0.9, 0.9), 99.0), Found(good, (0.5, 0.7), 60.0), Found(better, (0.6, 0.65), 90.0)]
-    result = search_summary(found)
-    assert result["best_by_fold"] == {"mlp": ["better", "good"]}, "one member of the shipped recipe stands for it"
+    result = search_summary([Found(good, (0.5, 0.7), 60.0), Found(better, (0.6, 0.65), 90.0)])
+    assert result["best_by_fold"] == {"mlp": ["better", "good"]}
     assert result["variants"]["mlp"]["better"]["inner_uar"] == pytest.approx(0.625)

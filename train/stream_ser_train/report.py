@@ -65,8 +65,8 @@ def write_search(result: dict[str, Any], file: Path) -> None:
         f"Command `{result['command']}`, commit `{result['commit']}`, {result['machine']}.",
         "",
         "UAR in % on inner splits, one seed. For each test fold: models that heard neither its speakers nor those of one other",
-        "fold, tested on that other. No clip of a test fold has part in its column. What ships are several members, which",
-        "cost time and help all variants alike: the variants are changes of one member.",
+        "fold, tested on that other. No clip of a test fold has part in its column. What ships are several members, trained",
+        "twice as long as most of these: each variant differs from the brief form of that in one thing.",
     ]
     for model, tried in result["variants"].items():
         folds = range(len(next(iter(tried.values()))["per_fold"]))
@@ -77,7 +77,7 @@ def write_search(result: dict[str, Any], file: Path) -> None:
             cells = " | ".join(f"{100 * value:.1f}" for value in found["per_fold"])
             lines.append(f"| {name} | **{100 * found['inner_uar']:.1f}** | {cells} | {found['training_s'] / 60:.0f} |")
         choices = ", ".join(f"fold {number}: {name}" for number, name in enumerate(result["best_by_fold"][model]))
-        lines += ["", f"Best of one member by the inner figures of each fold alone: {choices}."]
+        lines += ["", f"Best by the inner figures of each fold alone: {choices}."]
     file.write_text("\n".join(lines) + "\n")
 
 

@@ -28,9 +28,8 @@ from stream_ser_train.scores import score
 from stream_ser_train.splits import by_speaker
 from stream_ser_train.trainings import run_all, seconds
 
-AS_SHIPPED = "as shipped"
-ONE_MEMBER = "one member"
-"""What the other variants differ from in one thing: members cost time and help all variants alike."""
+BRIEF = "one member, half the epochs"
+"""What all variants differ from in one thing: members and epochs cost time and help all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +42,29 @@ class Variant:
 
 
 def variants(shipped: Recipe) -> list[Variant]:
-    """What is tried for each model: the shipped recipe, one member of it, and changes of that."""
+    """What is tried for each model: a brief form of the shipped recipe, and changes of that."""
     narrow = MfccSettings(frame_length=400, fft_length=512, filters=40, coefficients=30)
     tried = []
     for model in ("mlp", "lstm"):
         own = shipped.models[model]
-        alone = replace(own, network=replace(own.network, members=1))
+        network = replace(own.network, members=1)
+        brief = ModelRecipe(network, replace(own.fit, epochs=own.fit.epochs // 2))
 
-        def add(name: str, change: ModelRecipe = alone, *, model: str = model, **changes: Any) -> None:
+        def add(name: str, change: ModelRecipe = brief, *, model: str = model, **changes: Any) -> None:
             tried.append(Variant(name, model, replace(shipped, models={**shipped.models, model: change}, **changes)))
 
-        add(AS_SHIPPED, own)
-        add(ONE_MEMBER)
+        add(BRIEF)
+        add("all the epochs", replace(brief, fit=own.fit))
         add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
         add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
         add("no altered copies", copies=CopySettings(count=0))
-        add("half of the windows cut short", replace(alone, fit=replace(own.fit, whole=0.5)))
-        match alone.network:
+        match network:
             case LstmSettings():
-                add("frames as they are", replace(alone, fit=replace(own.fit, alterations=None)))
-                add("half the epochs", replace(alone, fit=replace(own.fit, epochs=own.fit.epochs // 2)))
-            case MlpSettings() as network:
-                add("no correlations", replace(alone, network=replace(network, correlated=1, lags=())))
-                add("no lagged correlations", replace(alone, network=replace(network, lags=())))
-                add("frames altered anew", replace(alone, fit=replace(own.fit, alterations=FrameAlterations())))
+                add("frames as they are", replace(brief, fit=replace(brief.fit, alterations=None)))
+            case MlpSettings():
+                add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
+                add("no lagged correlations", replace(brief, network=replace(network, lags=())))
+                add("frames altered anew", replace(brief, fit=replace(brief.fit, alterations=FrameAlterations())))
     return tried
 
 
@@ -121,10 +119,9 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
 
 
 def search_summary(found: Sequence[Found]) -> dict[str, Any]:
-    """The result file's content: fractions of 1; and which variant of one member each fold's inner figures would choose."""
+    """The result file's content: fractions of 1; and which variant each fold's inner figures would choose."""
     models = tuple(dict.fromkeys(one.variant.model for one in found))
     of_model = {model: [one for one in found if one.variant.model == model] for model in models}
-    alone = {model: [one for one in tried if one.variant.name != AS_SHIPPED] for model, tried in of_model.items()}
     return {
         "variants": {
             model: {
@@ -139,6 +136,6 @@ def search_summary(found: Sequence[Found]) -> dict[str, Any]:
         },
         "best_by_fold": {
             model: [max(tried, key=lambda one: one.per_fold[number]).variant.name for number in range(len(tried[0].per_fold))]
-            for model, tried in alone.items()
+            for model, tried in of_model.items()
         },
     }
