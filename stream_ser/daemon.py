@@ -59,7 +59,7 @@ class Daemon:
         features = MfccSettings()
         self.classifier: Classifier = load_classifier(settings.models, features, settings.provider, settings.window)
         self._engine = Engine(self.classifier)
-        recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels)
+        recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels, step=self.classifier.step)
         self._stream: Stream = self._engine.add(self.source.sample_rate, recognizer, self._deliver, self._end)
         self._server = Server(self._greet)
         self._label = NO_SPEECH

@@ -10,8 +10,9 @@ import numpy as np
 from stream_ser.audio.resample import Resampler
 from stream_ser.audio.ring import SampleRing, Signal
 from stream_ser.events import Event
-from stream_ser.models.classifier import Classifier
-from stream_ser.recognizer import Recognizer, Window
+from stream_ser.models.classifier import Classifier, Memory
+from stream_ser.models.window import Window
+from stream_ser.recognizer import Recognizer
 
 Deliver = Callable[[list[Event]], None]
 """Takes events of one stream, on the worker's thread, and returns at once."""
@@ -27,12 +28,14 @@ class Stream:
         self,
         sample_rate: int,
         recognizer: Recognizer,
+        memory: Memory,
         filled: Signal,
         deliver: Deliver,
         on_end: Callable[[], None],
     ) -> None:
         self.ring = SampleRing(round(RING_SECONDS * sample_rate), filled)
         self.recognizer = recognizer
+        self.memory = memory
         self.deliver = deliver
         self.on_end = on_end
         self.ended = False
@@ -88,7 +91,7 @@ class Engine:
 
         ``on_end`` is called on the worker's thread after the last event of a source that ended.
         """
-        stream = Stream(sample_rate, recognizer, self.filled, deliver, on_end)
+        stream = Stream(sample_rate, recognizer, self.classifier.new_memory(), self.filled, deliver, on_end)
         self._streams = [*self._streams, stream]
         return stream
 
@@ -96,7 +99,7 @@ class Engine:
         """Take every stream to its next window, answer all windows at once, deliver; return whether any was asked."""
         streams = self._streams
         asked = [(stream, window) for stream in streams if (window := stream.pull()) is not None]
-        answers = self.classifier.classify([window.mfcc for _, window in asked])
+        answers = self.classifier.classify([(window, stream.memory) for stream, window in asked])
         for (stream, _), answer in zip(asked, answers, strict=True):
             stream.recognizer.answer(answer)
         for stream in streams:

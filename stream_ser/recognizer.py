@@ -7,14 +7,13 @@ answer all their windows in one call.
     while samples:
         taken, window = recognizer.advance(samples)
         if window is not None:
-            recognizer.answer(classify(window.mfcc))
+            recognizer.answer(classify(window))
         events = recognizer.drain()
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from stream_ser.decision import Decision, DecisionSettings, Probabilities, fuse
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import FrameHistory, MfccSettings, StreamingMfcc
+from stream_ser.models.window import Window
 from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
 
 LEAD = 0.1
@@ -46,21 +46,6 @@ class SpeechDetector(Protocol):
     def reset(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Frames that await an answer.
-
-    ``mfcc`` is a view ``float32[frames, coefficients]``, valid until ``answer``; its first row is the frame
-    ``first_frame`` of the stream since it began or last skipped. ``start`` and ``end`` are in seconds of stream time.
-    """
-
-    mfcc: NDArray[np.float32]
-    first_frame: int
-    start: float
-    end: float
-    is_final: bool
-
-
 class Recognizer:
     """The state of one stream: detector, features, window, decision; and the events not yet drained.
 
@@ -71,6 +56,7 @@ class Recognizer:
         labels: what the probabilities stand for, in order.
         decision: how labels are smoothed.
         detector: voice activity detector of this stream.
+        step: frames that a model which steps takes at a time.
 
     Raises:
         ValueError: ``hop`` or ``window`` is out of range.
@@ -84,13 +70,15 @@ class Recognizer:
         labels: tuple[str, ...] = EMOTIONS,
         decision: DecisionSettings | None = None,
         detector: SpeechDetector | None = None,
+        step: int = 1,
     ) -> None:
         if not 0.0 < hop <= LONGEST_HOP:
             raise ValueError(f"hop is {hop} s; it must be above 0 and at most {LONGEST_HOP}")
         if window < SHORTEST:
             raise ValueError(f"window is {window} s; it must be at least {SHORTEST}")
         self.sample_rate = features.sample_rate
-        self._step = features.frame_step
+        self._frame_step = features.frame_step
+        self._model_step = step
         self._lead = round(LEAD * self.sample_rate)
         self._hop_length = round(hop * self.sample_rate)
         self._window_frames = round(window * features.frames_per_second)
@@ -125,6 +113,10 @@ class Recognizer:
         self._filled = 0
         self._heard = 0
         self._skipped: int | None = None
+        self._stepping: int | None = None
+        """Start of the utterance whose frames are given in steps."""
+        self._stepped = 0
+        """Index of the next of them."""
 
     @property
     def time(self) -> float:
@@ -240,7 +232,7 @@ class Recognizer:
         spoken = self._gate.speech_end - utterance.start
         silent = self._gate.chunks * CHUNK - self._gate.speech_end
         if spoken >= SHORTEST * self.sample_rate and silent < PAUSE * self.sample_rate:
-            self._pending = self._window(utterance.start, self._history.end, self._heard, is_final=False)
+            self._pending = self._window(utterance.start, self._gate.speech_end, self._heard, is_final=False)
 
     def _end_utterance(self, ended: Utterance) -> None:
         assert ended.end is not None
@@ -248,27 +240,35 @@ class Recognizer:
         if self._pending is not None:  # another ended in the same hop: this one, of a part of it, gets no label
             self._after.append(end)
         elif ended.end - ended.start >= SHORTEST * self.sample_rate:
-            last_frame = min(self._history.end, self._frame(ended.end + self._lead))
-            self._pending = self._window(ended.start, last_frame, ended.end, is_final=True)
+            self._pending = self._window(ended.start, ended.end, ended.end, is_final=True)
             self._after.insert(0, end)
         else:
             self._events += [end, *self._after]
             self._after = []
 
-    def _window(self, start: int, last_frame: int, end: int, *, is_final: bool) -> Window:
-        """The frames up to ``last_frame`` of the utterance from sample ``start`` to ``end``, as many as a model sees."""
-        first_frame = max(self._frame(start - self._lead), last_frame - self._window_frames, self._history.start)
-        begin = max(start, first_frame * self._step)
+    def _window(self, start: int, speech_end: int, end: int, *, is_final: bool) -> Window:
+        """The frames of the utterance from sample ``start`` up to ``LEAD`` after its speech, as many as a model sees."""
+        first_frame = self._frame(start - self._lead)
+        last_frame = min(self._history.end, self._frame(speech_end + self._lead))
+        begins = self._stepping != start
+        if begins:
+            self._stepping, self._stepped = start, max(first_frame, self._history.start)
+        first_new = self._stepped
+        self._stepped += (last_frame - first_new) // self._model_step * self._model_step
+        first_frame = max(first_frame, last_frame - self._window_frames, self._history.start)
+        begin = max(start, first_frame * self._frame_step)
         return Window(
             self._history.view(first_frame, last_frame),
+            self._history.view(first_new, self._stepped),
             first_frame,
             self._seconds(begin),
             self._seconds(end),
+            begins,
             is_final,
         )
 
     def _frame(self, sample: int) -> int:
-        return sample // self._step
+        return sample // self._frame_step
 
     def _seconds(self, sample: int) -> float:
         return (self._origin + sample) / self.sample_rate

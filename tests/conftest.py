@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from needs import need
 from signals import Samples, silence, voice
-from tiny_bundles import metadata, tiny_model
+from tiny_bundles import metadata, tiny_model, tiny_stepping_model
 
-from stream_ser.models.bundle import MODELS
+from stream_ser.models.bundle import MODELS, STEPPED
 
 # A script's background command ignores Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,11 +28,13 @@ def ravdess() -> Path:
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> Path:
-    """A folder with two small bundles that load fast."""
+    """A folder with small bundles that load fast."""
     folder = tmp_path / "bundles"
     folder.mkdir()
     for name in MODELS:
         (folder / f"{name}.onnx").write_bytes(tiny_model(metadata(name).encode()).SerializeToString())
+    stepping = tiny_stepping_model(metadata(STEPPED, step=4).encode())
+    (folder / f"{STEPPED}.onnx").write_bytes(stepping.SerializeToString())
     return folder
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from stream_ser.decision import Probabilities
 from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
 from stream_ser.events import Emotion, Event, Gap, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import Classifier, Frames, load_classifier
+from stream_ser.models.classifier import Classifier, Memory, load_classifier
 from stream_ser.models.provider import ProviderChoice
-from stream_ser.recognizer import Recognizer, Window
+from stream_ser.models.window import Window
+from stream_ser.recognizer import Recognizer
 
 
 @pytest.fixture
@@ -89,9 +91,9 @@ def test_one_call_answers_the_windows_of_all_streams(classifier: Classifier, mon
     sizes: list[int] = []
     answer = classifier.classify
 
-    def counted(windows: list[Frames]) -> list[dict[str, Probabilities]]:
-        sizes.append(len(windows))
-        return answer(windows)
+    def counted(asked: Sequence[tuple[Window, Memory]]) -> list[dict[str, Probabilities]]:
+        sizes.append(len(asked))
+        return answer(asked)
 
     monkeypatch.setattr(classifier, "classify", counted)
     engine = Engine(classifier)

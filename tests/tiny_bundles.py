@@ -12,7 +12,7 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import Metadata
 
 
-def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[str] = EMOTIONS) -> Metadata:
+def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[str] = EMOTIONS, step: int = 1) -> Metadata:
     return Metadata(
         name=name,
         version="test",
@@ -21,6 +21,7 @@ def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[s
         training={"corpus": "none"},
         metrics={},
         licence="none",
+        step=step,
     )
 
 
@@ -47,6 +48,43 @@ def tiny_model(
         [
             helper.make_tensor("from", TensorProto.INT64, [1], [0]),
             helper.make_tensor("to", TensorProto.INT64, [1], [emotions]),
+            helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, dict(properties))
+    return model
+
+
+def tiny_stepping_model(properties: Mapping[str, str], coefficients: int = MfccSettings().coefficients) -> onnx.ModelProto:
+    """A graph with the inputs and outputs of a model that steps: the softmax of the sum of all frames' first coefficients.
+
+    The state is that sum.
+    """
+    emotions = len(EMOTIONS)
+    nodes = [
+        helper.make_node("Slice", ["mfcc", "from", "to", "last"], ["firsts"]),
+        helper.make_node("ReduceSum", ["firsts", "axis"], ["new"], keepdims=0),
+        helper.make_node("Add", ["state", "new"], ["next_state"]),
+        helper.make_node("Div", ["next_state", "window"], ["mean"]),
+        helper.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("mfcc", TensorProto.FLOAT, ["batch", "frames", coefficients]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, ["batch", emotions]),
+            helper.make_tensor_value_info("window", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", emotions]),
+            helper.make_tensor_value_info("next_state", TensorProto.FLOAT, ["batch", emotions]),
+        ],
+        [
+            helper.make_tensor("from", TensorProto.INT64, [1], [0]),
+            helper.make_tensor("to", TensorProto.INT64, [1], [emotions]),
+            helper.make_tensor("last", TensorProto.INT64, [1], [2]),
             helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
         ],
     )

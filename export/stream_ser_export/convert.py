@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
 import onnx
+import onnxruntime as ort
 import tensorflow as tf
 import tf2onnx
 from numpy.typing import NDArray
@@ -16,14 +20,27 @@ from numpy.typing import NDArray
 from stream_ser.errors import UserError
 from stream_ser.models.bundle import Metadata, load_bundle
 from stream_ser.models.provider import CPU
+from stream_ser_export.whole import whole
 
 OPSET = 18
 TOLERANCE = 1e-5
 """Largest difference of a probability between Keras and ONNX."""
 
+STEPPED_TOLERANCE = 1e-4
+"""Largest difference of a probability between a window seen at once in Keras and stepped through in ONNX."""
+
 
 class ParityError(UserError):
     """Keras and ONNX disagree; nothing was written."""
+
+
+class Stepping(Protocol):
+    """A model that answers step by step; :class:`stream_ser_train.stepping.SteppingLstm` is one."""
+
+    @property
+    def state_size(self) -> int: ...
+
+    def __call__(self, mfcc: tf.Tensor, state: tf.Tensor, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]: ...
 
 
 def export_bundle(
@@ -45,37 +62,116 @@ def export_bundle(
         ParityError: it is above :data:`TOLERANCE`.
     """
     graph = convert(model, metadata)
-    partial = file.with_suffix(".part.onnx")
-    partial.write_bytes(graph.SerializeToString())
-    try:
-        session = load_bundle(partial, metadata.features, [CPU]).session
+    expected = np.asarray(model([windows, lengths], training=False))
+
+    def difference(session: ort.InferenceSession) -> float:
         (answer,) = session.run(["probabilities"], {"mfcc": windows, "length": lengths})
-        expected = np.asarray(model([windows, lengths], training=False))
-        difference = float(np.abs(answer - expected).max())
-        if not difference <= TOLERANCE:
-            raise ParityError(
-                f"{metadata.name}: Keras and ONNX differ by {difference:.1e}, more than {TOLERANCE:.0e}; nothing was exported"
-            )
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
-    return difference
+        return float(np.abs(answer - expected).max())
+
+    return _keep(graph, metadata, file, difference, TOLERANCE)
+
+
+def export_stepped(
+    model: Stepping,
+    windowed: keras.Model,
+    metadata: Metadata,
+    windows: NDArray[np.float32],
+    lengths: NDArray[np.int32],
+    file: Path,
+) -> float:
+    """Convert a model that steps into a bundle at ``file``.
+
+    Args:
+        model: takes new frames and a state.
+        windowed: the same model as :func:`export_bundle` takes it.
+        metadata: goes into the file.
+        windows: ``float32[batch, frames, coef]``, real windows that both must answer alike.
+        lengths: ``int32[batch]``.
+        file: where the bundle is written.
+
+    Returns:
+        The largest difference between a window stepped through and seen at once, over all probabilities.
+
+    Raises:
+        ParityError: it is above :data:`STEPPED_TOLERANCE`.
+    """
+    graph = convert_stepped(model, metadata)
+    expected = np.asarray(windowed([windows, lengths], training=False))
+
+    def difference(session: ort.InferenceSession) -> float:
+        answers = [
+            step_through(session, window[:length], metadata.step) for window, length in zip(windows, lengths, strict=True)
+        ]
+        return float(np.abs(np.stack(answers) - expected).max())
+
+    return _keep(graph, metadata, file, difference, STEPPED_TOLERANCE)
+
+
+def step_through(session: ort.InferenceSession, window: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The answer for a window that a stepping model was given a few steps at a time, ``float32[emotion]``."""
+    size = session.get_inputs()[1].shape[1]
+    feed = {"state": np.zeros((1, size), np.float32), "window": np.array(len(window), np.float32)}
+    answer = np.empty((1, 0), np.float32)
+    whole = len(window) // step * step
+    for start, end in itertools.pairwise([*range(0, whole, 3 * step), whole]):
+        answer, feed["state"] = session.run(["probabilities", "next_state"], {"mfcc": window[None, start:end], **feed})
+    row: NDArray[np.float32] = answer[0]
+    return row
 
 
 def convert(model: keras.Model, metadata: Metadata) -> onnx.ModelProto:
     """The ONNX graph of ``model`` with the metadata inside."""
-    coefficients = metadata.features.coefficients
     signature = (
-        tf.TensorSpec((None, None, coefficients), tf.float32, name="mfcc"),
+        tf.TensorSpec((None, None, metadata.features.coefficients), tf.float32, name="mfcc"),
         tf.TensorSpec((None,), tf.int32, name="length"),
     )
 
-    @tf.function(input_signature=signature)
     def answer(mfcc: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": model([mfcc, length], training=False)}
 
+    return _graph(answer, signature, metadata)
+
+
+def convert_stepped(model: Stepping, metadata: Metadata) -> onnx.ModelProto:
+    """The ONNX graph of a model that steps, with the metadata inside."""
+    signature = (
+        tf.TensorSpec((None, None, metadata.features.coefficients), tf.float32, name="mfcc"),
+        tf.TensorSpec((None, model.state_size), tf.float32, name="state"),
+        tf.TensorSpec((), tf.float32, name="window"),
+    )
+
+    def answer(mfcc: tf.Tensor, state: tf.Tensor, window: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities, new = model(mfcc, state, window)
+        return {"probabilities": probabilities, "next_state": new}
+
+    return _graph(answer, signature, metadata)
+
+
+def _graph(
+    answer: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], metadata: Metadata
+) -> onnx.ModelProto:
     with redirect_stderr(io.StringIO()):
-        graph, _ = tf2onnx.convert.from_function(answer, input_signature=list(signature), opset=OPSET)
+        graph, _ = tf2onnx.convert.from_function(
+            tf.function(answer, input_signature=signature), input_signature=list(signature), opset=OPSET
+        )
     onnx.helper.set_model_props(graph, metadata.encode())
     onnx.checker.check_model(graph)
     return graph
+
+
+def _keep(
+    graph: onnx.ModelProto,
+    metadata: Metadata,
+    file: Path,
+    difference: Callable[[ort.InferenceSession], float],
+    tolerance: float,
+) -> float:
+    """Write the bundle if its answers are what they should be."""
+    with whole(file) as partial:
+        partial.write_bytes(graph.SerializeToString())
+        found = difference(load_bundle(partial, metadata.features, [CPU]).session)
+        if not found <= tolerance:
+            raise ParityError(
+                f"{metadata.name}: Keras and ONNX differ by {found:.1e}, more than {tolerance:.0e}; nothing was exported"
+            )
+    return found

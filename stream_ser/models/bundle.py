@@ -16,11 +16,24 @@ from stream_ser.features import MfccSettings
 MODELS = ("lstm", "mlp")
 """The models of a bundle folder, each ``NAME.onnx``."""
 
+STEPPED = "lstm-step"
+"""The LSTM once more, as a recurrence: it takes the frames of a hop and the state of a stream."""
+
+FILES = tuple(f"{name}.onnx" for name in (*MODELS, STEPPED))
+"""What a bundle folder holds."""
+
 BUNDLED = Path(__file__).parent / "bundled"
 """The models that ship with the package."""
 
 FORMAT = "1"
 _PREFIX = "stream_ser."
+
+_Signature = tuple[set[str], set[str]]
+_SIGNATURES: tuple[_Signature, _Signature] = (
+    ({"mfcc", "length"}, {"probabilities"}),
+    ({"mfcc", "state", "window"}, {"probabilities", "next_state"}),
+)
+"""Inputs and outputs of a model that sees windows, and of one that steps."""
 
 
 class BundleError(UserError):
@@ -40,6 +53,8 @@ class Metadata:
     metrics: Mapping[str, Any]
     """Held-out results of the recipe; never of this very model on what it was trained on."""
     licence: str
+    step: int = 1
+    """Frames that the model takes at a time: it wants a multiple of them."""
 
     def encode(self) -> dict[str, str]:
         """As ONNX metadata properties."""
@@ -53,6 +68,7 @@ class Metadata:
             _PREFIX + "training": json.dumps(dict(self.training)),
             _PREFIX + "metrics": json.dumps(dict(self.metrics)),
             _PREFIX + "licence": self.licence,
+            _PREFIX + "step": str(self.step),
         }
 
 
@@ -73,6 +89,7 @@ def decode_metadata(properties: Mapping[str, str], file: Path) -> Metadata:
             training=json.loads(properties[_PREFIX + "training"]),
             metrics=json.loads(properties[_PREFIX + "metrics"]),
             licence=properties[_PREFIX + "licence"],
+            step=int(properties[_PREFIX + "step"]),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{file} has broken metadata ({error}); train it again with: stream-ser train") from error
@@ -98,7 +115,7 @@ def load_bundle(file: Path, features: MfccSettings, providers: list[str]) -> Bun
         BundleError: the file is missing, damaged, no bundle, or was trained on other features than ``features``.
     """
     if not file.is_file():
-        raise BundleError(f"no model at {file}; --models needs a folder with {', '.join(f'{m}.onnx' for m in MODELS)}")
+        raise BundleError(f"no model at {file}; --models needs a folder with {', '.join(FILES)}, as stream-ser train writes it")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -120,12 +137,16 @@ def load_bundle(file: Path, features: MfccSettings, providers: list[str]) -> Bun
 
 
 def _verify_shape(session: ort.InferenceSession, metadata: Metadata, file: Path) -> None:
-    inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
-    if set(inputs) != {"mfcc", "length"} or "probabilities" not in outputs:
-        raise BundleError(
-            f"{file} has inputs {sorted(inputs)} and outputs {sorted(outputs)}; it needs mfcc, length and probabilities"
-        )
+    found = {node.name for node in session.get_inputs()}, set(outputs)
+    needed = _SIGNATURES[metadata.name == STEPPED]
+    if found != needed:
+        raise BundleError(f"{file} has the inputs and outputs {_listed(found)}; it needs {_listed(needed)}; train it again")
     emotions = outputs["probabilities"].shape[-1]
     if emotions != len(metadata.labels):
         raise BundleError(f"{file} answers {emotions} probabilities for {len(metadata.labels)} labels; train it again")
+
+
+def _listed(signature: _Signature) -> str:
+    inputs, outputs = (", ".join(sorted(names)) for names in signature)
+    return f"{inputs} -> {outputs}"

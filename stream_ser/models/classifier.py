@@ -11,51 +11,95 @@ from numpy.typing import NDArray
 
 from stream_ser.decision import Probabilities
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import BUNDLED, MODELS, Bundle, BundleError, load_bundle
+from stream_ser.models.bundle import BUNDLED, STEPPED, Bundle, BundleError, load_bundle
 from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError, require_cuda, verify_cuda
+from stream_ser.models.window import Frames, Window
 
-Frames = NDArray[np.float32]
-"""``float32[frames, coefficients]``"""
+
+class Memory:
+    """What the models keep of one stream: the state of its utterance, and their last answers for it."""
+
+    __slots__ = ("answers", "state")
+
+    def __init__(self, size: int) -> None:
+        self.state: NDArray[np.float32] = np.zeros(size, np.float32)
+        self.answers: dict[str, Probabilities] = {}
 
 
 class Classifier:
-    """All models of a bundle folder on one provider. Holds no stream's state, so many streams may share it.
+    """All models of a bundle folder on one provider; the streams bring their :class:`Memory`.
+
+    The MLP sees the window; the LSTM steps through the new frames. A long utterance does not end for the LSTM where the
+    window does: it forgets gradually, and speaks for about the last ``window`` seconds.
 
     Attributes:
         labels: what the probabilities stand for, in order.
         provider: the execution provider that runs, read back from the sessions.
         reason: why that provider was taken.
+        step: frames that the LSTM takes at a time.
     """
 
-    def __init__(self, bundles: dict[str, Bundle], reason: str) -> None:
-        first = next(iter(bundles.values()))
-        for name, bundle in bundles.items():
-            if bundle.metadata.labels != first.metadata.labels:
-                raise BundleError(f"the models disagree on labels: {name} has {', '.join(bundle.metadata.labels)}")
-        self._bundles = bundles
-        self.labels = first.metadata.labels
-        self.provider = first.provider
+    def __init__(self, mlp: Bundle, lstm: Bundle, window: float, reason: str) -> None:
+        if mlp.metadata.labels != lstm.metadata.labels:
+            raise BundleError(f"the models disagree on labels: the mlp has {', '.join(mlp.metadata.labels)}")
+        self._mlp, self._lstm = mlp.session, lstm.session
+        self._window = np.array(window * lstm.metadata.features.frames_per_second, np.float32)
+        (state,) = (node for node in self._lstm.get_inputs() if node.name == "state")
+        self._state_size = int(state.shape[1])
+        self._emotions = len(lstm.metadata.labels)
+        self.step = lstm.metadata.step
+        self.labels = lstm.metadata.labels
+        self.provider = lstm.provider
         self.reason = reason
-        self.versions = {name: bundle.metadata.version for name, bundle in bundles.items()}
+        self.versions = {"lstm": lstm.metadata.version, "mlp": mlp.metadata.version}
 
-    def classify(self, windows: Sequence[Frames]) -> list[dict[str, Probabilities]]:
-        """Answer a batch: for each window, each model's ``float32[emotion]``, one inference call per model."""
-        if not windows:
+    def new_memory(self) -> Memory:
+        """The memory of a new stream."""
+        return Memory(self._state_size)
+
+    def classify(self, asked: Sequence[tuple[Window, Memory]]) -> list[dict[str, Probabilities]]:
+        """Answer a batch: for each window, each model's ``float32[emotion]``. The windows are of different streams.
+
+        One inference call for the MLP; for the LSTM one for each number of new steps.
+        """
+        if not asked:
             return []
+        self._take_steps(asked)
+        windows = [window.mfcc for window, _ in asked]
         length = np.array([len(window) for window in windows], np.int32)
-        feed = {"mfcc": _stack(windows, int(length.max())), "length": length}
-        answers = {name: bundle.session.run(["probabilities"], feed)[0] for name, bundle in self._bundles.items()}
-        return [{name: answer[row] for name, answer in answers.items()} for row in range(len(windows))]
+        (answers,) = self._mlp.run(["probabilities"], {"mfcc": _stack(windows, int(length.max())), "length": length})
+        for (_, memory), answer in zip(asked, answers, strict=True):
+            memory.answers["mlp"] = answer
+        return [dict(memory.answers) for _, memory in asked]
 
-    def time_once(self, window: Frames, repeats: int = 20) -> float:
-        """Median seconds that one window takes, after warming up."""
-        self.classify([window])
-        taken = []
-        for _ in range(repeats):
+    def _take_steps(self, asked: Sequence[tuple[Window, Memory]]) -> None:
+        by_length: dict[int, list[tuple[Window, Memory]]] = {}
+        for window, memory in asked:
+            if window.begins:
+                memory.state = np.zeros(self._state_size, np.float32)
+                memory.answers = {"lstm": np.full(self._emotions, 1.0 / self._emotions, np.float32)}
+            if len(window.new):
+                by_length.setdefault(len(window.new), []).append((window, memory))
+        for rows in by_length.values():
+            feed = {
+                "mfcc": np.stack([window.new for window, _ in rows]),
+                "state": np.stack([memory.state for _, memory in rows]),
+                "window": self._window,
+            }
+            answers, states = self._lstm.run(["probabilities", "next_state"], feed)
+            for (_, memory), answer, state in zip(rows, answers, states, strict=True):
+                memory.answers["lstm"], memory.state = answer, state
+
+    def time_once(self, coefficients: int, repeats: int = 20) -> float:
+        """Median seconds that a hop of 0.1 s of one stream takes in the middle of an utterance, after warming up."""
+        frames = np.zeros((int(self._window), coefficients), np.float32)
+        memory, taken = self.new_memory(), []
+        for number in range(repeats + 1):
+            window = Window(frames, frames[: 3 * self.step], 0, 0.0, 3.0, begins=not number, is_final=False)
             start = time.perf_counter()
-            self.classify([window])
+            self.classify([(window, memory)])
             taken.append(time.perf_counter() - start)
-        return float(np.median(taken))
+        return float(np.median(taken[1:]))
 
 
 def _stack(windows: Sequence[Frames], longest: int) -> NDArray[np.float32]:
@@ -68,35 +112,34 @@ def _stack(windows: Sequence[Frames], longest: int) -> NDArray[np.float32]:
 
 
 def load_classifier(folder: Path | None, features: MfccSettings, choice: ProviderChoice, window: float) -> Classifier:
-    """Load ``folder`` (the bundled models when None) on the provider of ``choice``.
+    """Load ``folder`` (the bundled models when None) on the provider of ``choice``, to look back on ``window`` seconds.
 
-    ``auto`` times a window of ``window`` seconds on both providers where CUDA works, and takes the faster.
+    ``auto`` times a hop with a window of ``window`` seconds on both providers where CUDA works, and takes the faster.
 
     Raises:
         BundleError: a model cannot be used.
         ProviderError: ``cuda`` was asked for and does not run.
     """
     if choice is ProviderChoice.CPU:
-        return _load(folder, features, CPU, "asked for")
+        return _load(folder, features, CPU, window, "asked for")
     try:
         require_cuda()
-        cuda = _load(folder, features, CUDA, "asked for")
+        cuda = _load(folder, features, CUDA, window, "asked for")
         verify_cuda(cuda.provider)
     except ProviderError as error:
         if choice is ProviderChoice.CUDA:
             raise
-        return _load(folder, features, CPU, error.reason)
+        return _load(folder, features, CPU, window, error.reason)
     if choice is ProviderChoice.CUDA:
         return cuda
-    cpu = _load(folder, features, CPU, "")
-    probe = np.zeros((round(window * features.frames_per_second), features.coefficients), np.float32)
-    on_cpu, on_cuda = cpu.time_once(probe), cuda.time_once(probe)
+    cpu = _load(folder, features, CPU, window, "")
+    on_cpu, on_cuda = cpu.time_once(features.coefficients), cuda.time_once(features.coefficients)
     faster = cuda if on_cuda < on_cpu else cpu
-    faster.reason = f"measured at start: CUDA {on_cuda * 1e3:.2f} ms, CPU {on_cpu * 1e3:.2f} ms a window"
+    faster.reason = f"measured at start: CUDA {on_cuda * 1e3:.2f} ms, CPU {on_cpu * 1e3:.2f} ms a hop"
     return faster
 
 
-def _load(folder: Path | None, features: MfccSettings, provider: str, reason: str) -> Classifier:
+def _load(folder: Path | None, features: MfccSettings, provider: str, window: float, reason: str) -> Classifier:
     place = BUNDLED if folder is None else folder
-    bundles = {name: load_bundle(place / f"{name}.onnx", features, [provider]) for name in MODELS}
-    return Classifier(bundles, reason)
+    mlp, lstm = (load_bundle(place / f"{name}.onnx", features, [provider]) for name in ("mlp", STEPPED))
+    return Classifier(mlp, lstm, window, reason)

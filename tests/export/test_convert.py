@@ -7,17 +7,20 @@ import onnx
 import onnxruntime as ort
 import pytest
 from stream_ser_export import convert
-from stream_ser_export.convert import TOLERANCE, ParityError, export_bundle
+from stream_ser_export.convert import STEPPED_TOLERANCE, TOLERANCE, ParityError, export_bundle, export_stepped
+from stream_ser_train.bundling import calibrated
 from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, answering, build
+from stream_ser_train.stepping import SteppingLstm
 from tiny_bundles import metadata
 
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import BUNDLED, MODELS, load_bundle
+from stream_ser.models.bundle import BUNDLED, MODELS, STEPPED, load_bundle
 from stream_ser.models.provider import CPU
 
 RNG = np.random.default_rng(0)
 COEFFICIENTS = MfccSettings().coefficients
-NETWORKS: dict[str, LstmSettings | MlpSettings] = {"lstm": LstmSettings(), "mlp": MlpSettings()}
+LSTM = LstmSettings()
+NETWORKS: dict[str, LstmSettings | MlpSettings] = {"lstm": LSTM, "mlp": MlpSettings()}
 SCALE = Scale(RNG.standard_normal(COEFFICIENTS), RNG.uniform(0.5, 20.0, COEFFICIENTS))
 LENGTHS = np.array([300, 150, 41, 36], np.int32)
 WINDOWS = (10 * RNG.standard_normal((4, 300, COEFFICIENTS))).astype(np.float32)
@@ -61,6 +64,28 @@ def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
     found = operators(onnx.load(str(tmp_path / "lstm.onnx")))
     assert "LSTM" in found
     assert not found & {"Loop", "Scan", "If"}
+
+
+def test_the_lstm_in_steps_answers_as_the_window_does(tmp_path: Path) -> None:
+    network, trained, file = build(COEFFICIENTS, SCALE, LSTM), np.full(8, 0.125), tmp_path / "lstm-step.onnx"
+    described = metadata(STEPPED, step=LSTM.stack)
+    windowed = calibrated(network, 0.8, trained)
+    difference = export_stepped(SteppingLstm(network, LSTM, 0.8, trained), windowed, described, WINDOWS, LENGTHS, file)
+    assert difference <= STEPPED_TOLERANCE
+    assert load_bundle(file, MfccSettings(), [CPU]).metadata == described
+    found = operators(onnx.load(str(file)))
+    assert "LSTM" in found
+    assert not found & {"Loop", "Scan", "If"}
+
+
+def test_steps_that_answer_otherwise_are_not_exported(tmp_path: Path) -> None:
+    network, other = build(COEFFICIENTS, SCALE, LSTM), build(COEFFICIENTS, SCALE, LSTM)
+    stepping = SteppingLstm(other, LSTM, 1.0, np.full(8, 0.125))
+    with pytest.raises(ParityError, match="nothing was exported"):
+        export_stepped(
+            stepping, answering(network), metadata(STEPPED, step=LSTM.stack), WINDOWS, LENGTHS, tmp_path / "lstm-step.onnx"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_models_that_disagree_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

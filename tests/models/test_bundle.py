@@ -74,7 +74,7 @@ def test_inputs_must_be_those_of_a_bundle(bundles: Path) -> None:
     model.graph.input[0].name = "waveform"
     model.graph.node[0].input[0] = "waveform"
     (bundles / "lstm.onnx").write_bytes(model.SerializeToString())
-    assert "needs mfcc, length and probabilities" in refusal(bundles / "lstm.onnx")
+    assert "it needs length, mfcc -> probabilities" in refusal(bundles / "lstm.onnx")
 
 
 def test_the_metadata_survives_the_file(tmp_path: Path) -> None:

@@ -9,30 +9,52 @@ from tiny_bundles import metadata, tiny_model
 
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import MODELS, BundleError
+from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
 from stream_ser.models.classifier import load_classifier
 from stream_ser.models.provider import CPU, ProviderChoice, ProviderError
+from stream_ser.models.window import Frames, Window
 
 FEATURES = MfccSettings()
+RNG = np.random.default_rng(0)
 
 
-def windows(count: int) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [
-        (10 * rng.standard_normal((rng.integers(35, 300), FEATURES.coefficients)) - 5).astype(np.float32) for _ in range(count)
-    ]
+def frames(count: int) -> Frames:
+    return (10 * RNG.standard_normal((count, FEATURES.coefficients)) - 5).astype(np.float32)
+
+
+def window(seen: Frames, *, begins: bool = True, after: int = 0) -> Window:
+    """All of what was seen, of which the frames from ``after`` on are new."""
+    return Window(seen, seen[after : len(seen) // 4 * 4], 0, 0.0, 1.0, begins, is_final=False)
 
 
 def test_the_bundled_models_answer_a_batch_as_they_answer_each_window() -> None:
     classifier = load_classifier(None, FEATURES, ProviderChoice.CPU, 3.0)
-    asked = windows(7)
-    together = classifier.classify(asked)
-    for window, answers in zip(asked, together, strict=True):
-        (alone,) = classifier.classify([window])
+    asked = [window(frames(int(RNG.integers(35, 300)))) for _ in range(7)]
+    together = classifier.classify([(one, classifier.new_memory()) for one in asked])
+    for one, answers in zip(asked, together, strict=True):
+        (alone,) = classifier.classify([(one, classifier.new_memory())])
         assert set(answers) == set(MODELS)
         for name in MODELS:
             np.testing.assert_allclose(answers[name], alone[name], atol=1e-5)
             assert answers[name].sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_bundled_lstm_in_steps_answers_as_the_bundled_lstm_does() -> None:
+    classifier, seen = load_classifier(None, FEATURES, ProviderChoice.CPU, 3.0), frames(240)
+    windowed = load_bundle(BUNDLED / "lstm.onnx", FEATURES, [CPU]).session
+    memory = classifier.new_memory()
+    for after, end in ((0, 36), (36, 44), (44, 57), (56, 58), (56, 240)):
+        (answers,) = classifier.classify([(window(seen[:end], begins=not after, after=after), memory)])
+        (expected,) = windowed.run(None, {"mfcc": seen[None, :end], "length": np.array([end], np.int32)})
+        np.testing.assert_allclose(answers["lstm"], expected[0], atol=1e-4)
+
+
+def test_an_utterance_begins_with_nothing_remembered(bundles: Path) -> None:
+    classifier = load_classifier(bundles, FEATURES, ProviderChoice.CPU, 3.0)
+    used, second = classifier.new_memory(), window(frames(48))
+    classifier.classify([(window(frames(60)), used)])
+    (after,), (fresh,) = classifier.classify([(second, used)]), classifier.classify([(second, classifier.new_memory())])
+    np.testing.assert_array_equal(after["lstm"], fresh["lstm"])
 
 
 def test_the_bundled_models_know_the_emotions() -> None:

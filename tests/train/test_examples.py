@@ -13,7 +13,8 @@ from stream_ser_train.examples import Replay, hear, utterances, windows
 from stream_ser_train.progress import silent
 
 from stream_ser.features import MfccSettings, StreamingMfcc
-from stream_ser.recognizer import Recognizer, Window
+from stream_ser.models.window import Window
+from stream_ser.recognizer import Recognizer
 
 FEATURES = MfccSettings()
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from signals import silence, voice
@@ -9,8 +7,10 @@ from stream_ser_train.examples import Replay
 from stream_ser_train.scores import NO_ANSWER, score_labels
 from stream_ser_train.streaming import SECONDS, labels_in_time, stream
 
+from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS, Emotion, Event, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
+from stream_ser.models.window import Window
 
 FEATURES = MfccSettings()
 
@@ -58,21 +58,23 @@ def test_the_longest_utterance_names_the_clip_and_silence_has_no_label() -> None
 
 def test_a_stream_asks_the_models_about_every_window() -> None:
     asked: list[int] = []
+    stepped: list[int] = []
 
-    def model(windows: Sequence[np.ndarray]) -> np.ndarray:
-        (window,) = windows
-        asked.append(len(window))
-        return np.eye(8, dtype=np.float32)[[index("fearful")]]
+    def classify(window: Window) -> dict[str, Probabilities]:
+        asked.append(len(window.mfcc))
+        stepped.append(len(window.new))
+        return {"lstm": np.eye(8, dtype=np.float32)[index("fearful")]}
 
     samples = np.concatenate((silence(0.5), voice(1.5, np.random.default_rng(0)), silence(1.0)))
     speech = [float(500 <= 32 * chunk < 2_000) for chunk in range(len(samples) // 512)]
-    events = stream(samples, {"lstm": model}, FEATURES, speech)
+    events = stream(samples, classify, FEATURES, speech, 4)
     assert Replay(speech, 1.0).push(samples) == speech
     emotions = [event for event in events if isinstance(event, Emotion)]
     assert len(emotions) == len(asked) > 10
     assert [event.is_final for event in emotions] == [False] * (len(emotions) - 1) + [True]
     assert labels_in_time(events)[-1] == index("fearful")
-    assert asked == sorted(asked[:-1]) + asked[-1:]
+    assert asked == sorted(asked)
+    assert sum(stepped) == asked[-1] // 4 * 4, "every frame of the utterance once"
 
 
 def test_recall_is_the_mean_over_the_emotions_that_occur() -> None:

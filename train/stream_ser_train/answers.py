@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import load_bundle
+from stream_ser.models.classifier import Classifier
 from stream_ser.models.provider import CPU
+from stream_ser.models.window import Frames, Window
 from stream_ser_train.batches import WINDOW, pad
 from stream_ser_train.calibration import Answers, even, shares, soften
-from stream_ser_train.examples import Frames, Heard
+from stream_ser_train.examples import Heard
 
 Model = Callable[[Sequence[Frames]], Answers]
 """Answers windows."""
@@ -54,8 +57,38 @@ class Calibrated:
 
     def open(self, features: MfccSettings) -> Model:
         """Load it."""
-        model, trained = bundle_model(self.bundle, features), shares(self.trained)
-        return lambda windows: calibrate(model(windows), self.temperature, trained)
+        model = bundle_model(self.bundle, features)
+        return lambda windows: self.calibrate(model(windows))
+
+    def calibrate(self, answers: Answers) -> Answers:
+        """Its answers as they would ship."""
+        return calibrate(answers, self.temperature, shares(self.trained))
+
+
+class Live:
+    """The models of one fold and seed as the daemon runs them, for one stream: the LSTM in steps.
+
+    Raises:
+        BundleError: a file cannot be used.
+    """
+
+    def __init__(self, models: Sequence[Calibrated], features: MfccSettings) -> None:
+        self._models = {model.name: model for model in models}
+        mlp = load_bundle(self._models["mlp"].bundle, features, [CPU])
+        lstm = load_bundle(stepped(self._models["lstm"].bundle), features, [CPU])
+        self._classifier = Classifier(mlp, lstm, WINDOW / features.frames_per_second, "")
+        self._memory = self._classifier.new_memory()
+        self.step = self._classifier.step
+
+    def __call__(self, window: Window) -> dict[str, Probabilities]:
+        """Answer the next window."""
+        (answers,) = self._classifier.classify([(window, self._memory)])
+        return {name: self._models[name].calibrate(answer[None])[0] for name, answer in answers.items()}
+
+
+def stepped(file: Path) -> Path:
+    """Where the LSTM in steps is, beside the LSTM in ``file``."""
+    return file.with_stem(f"{file.stem}-step")
 
 
 def calibrate(answers: Answers, temperature: float, trained: NDArray[np.float64]) -> Answers:

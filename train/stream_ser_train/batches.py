@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser_train.examples import Frames, Heard
+from stream_ser.models.window import Frames
+from stream_ser_train.examples import Heard
 from stream_ser_train.frame_augmentation import FrameAugmentation
 from stream_ser_train.networks import Scale
 

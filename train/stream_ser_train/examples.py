@@ -11,26 +11,24 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from stream_ser_export.whole import whole
 
 from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
-from stream_ser.recognizer import Recognizer, Window
+from stream_ser.models.window import Frames, Window
+from stream_ser.recognizer import Recognizer
 from stream_ser.vad import CHUNK, VoiceActivity
 from stream_ser_train.augmentation import CopySettings, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
-from stream_ser_train.whole import whole
 from stream_ser_train.workers import start_worker
-
-Frames = NDArray[np.float32]
-"""``float32[frames, coefficients]``"""
 
 VERSION = 4
 """Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
@@ -86,7 +84,7 @@ def windows(recognizer: Recognizer, samples: NDArray[np.float32]) -> list[Window
 
     def keep(window: Window | None) -> None:
         if window is not None:
-            asked.append(Window(window.mfcc.copy(), window.first_frame, window.start, window.end, window.is_final))
+            asked.append(replace(window, mfcc=window.mfcc.copy(), new=window.new.copy()))
             recognizer.answer({"none": _NO_OPINION})
 
     while len(samples):

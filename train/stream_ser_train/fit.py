@@ -11,18 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from stream_ser_export.whole import whole
 
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
+from stream_ser.models.window import Frames
 from stream_ser_train.answers import Model, clip_answers
 from stream_ser_train.batches import TrainingSet, measure, pad
 from stream_ser_train.calibration import Answers
-from stream_ser_train.examples import Frames, Heard
+from stream_ser_train.examples import Heard
 from stream_ser_train.frame_augmentation import FrameAugmentation
 from stream_ser_train.networks import answering, build
 from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import FitSettings, ModelRecipe
-from stream_ser_train.whole import whole
 
 _BATCH = 128
 

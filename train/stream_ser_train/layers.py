@@ -13,7 +13,7 @@ Tensor = Any
 SLOPE_SCALE = 5.0
 """Brings slopes to the spread of normalised frames, so that a network heeds both from the start."""
 
-_VARIANCE_FLOOR = 1e-5
+VARIANCE_FLOOR = 1e-5
 
 
 def frame_mask(frames: Tensor, length: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
 def masked_deviation(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     """Standard deviation over the frames about ``mean[batch, values]``."""
     variance = masked_mean(ops.square(values - mean[:, None, :]), weights)
-    return ops.sqrt(variance + _VARIANCE_FLOOR)
+    return ops.sqrt(variance + VARIANCE_FLOOR)
 
 
 class CausalDynamics(keras.layers.Layer):
@@ -93,8 +93,8 @@ class SpecAugment(keras.layers.Layer):
 class AttentiveStatistics(keras.layers.Layer):
     """Weighted mean and deviation of the steps (Okabe et al. 2018, doi:10.21437/Interspeech.2018-993)."""
 
-    def __init__(self, hidden: int, stack: int) -> None:
-        super().__init__()
+    def __init__(self, hidden: int, stack: int, name: str | None = None) -> None:
+        super().__init__(name=name)
         self.hidden, self.stack = hidden, stack
         self.inner = keras.layers.Dense(hidden, activation="tanh")
         self.score = keras.layers.Dense(1)
@@ -110,7 +110,7 @@ class AttentiveStatistics(keras.layers.Layer):
         weights = ops.softmax(scores, axis=1)
         mean = ops.sum(weights * steps, axis=1)
         variance = ops.sum(weights * ops.square(steps), axis=1) - ops.square(mean)
-        return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 0.0) + _VARIANCE_FLOOR)], axis=-1)
+        return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 0.0) + VARIANCE_FLOOR)], axis=-1)
 
 
 class WindowStatistics(keras.layers.Layer):

@@ -26,6 +26,11 @@ FARTHEST = 6.0
 """Deviations from the mean beyond which a statistic of a window says no more."""
 
 
+NORMALISE = "normalise"
+MEMBER = ("projection", "recurrent", "attention", "out")
+"""Names of layers with weights; those of each member of the LSTM are followed by ``_`` and its number."""
+
+
 @dataclass(frozen=True, slots=True)
 class LstmSettings:
     """The LSTM and its dropout. ``stack`` frames of 10 ms make one step of the recurrent layer."""
@@ -64,7 +69,7 @@ def _inputs(coefficients: int, scale: Scale) -> tuple[keras.KerasTensor, keras.K
     length = keras.Input((), dtype="int32", name="length")
     deviation = np.sqrt(scale.variance)
     # Not keras.layers.Normalization: its constants become inputs of the exported graph.
-    normalise = keras.layers.Rescaling((1.0 / deviation).tolist(), (-scale.mean / deviation).tolist())
+    normalise = keras.layers.Rescaling((1.0 / deviation).tolist(), (-scale.mean / deviation).tolist(), name=NORMALISE)
     return mfcc, length, normalise(mfcc)
 
 
@@ -72,15 +77,17 @@ def lstm(coefficients: int, scale: Scale, settings: LstmSettings) -> keras.Model
     """A causal LSTM over the sequence of frames, pooled by attentive statistics."""
     mfcc, length, frames = _inputs(coefficients, scale)
     steps = StackFrames(settings.stack)(CausalDynamics()(frames))
-    return _together(mfcc, length, [_lstm_member(steps, length, settings) for _ in range(settings.members)], "lstm")
+    members = [_lstm_member(number, steps, length, settings) for number in range(settings.members)]
+    return _together(mfcc, length, members, "lstm")
 
 
-def _lstm_member(steps: keras.KerasTensor, length: keras.KerasTensor, settings: LstmSettings) -> keras.KerasTensor:
-    steps = keras.layers.Dense(settings.projection)(keras.layers.Dropout(0.1)(SpecAugment()(steps)))
-    steps = keras.layers.LSTM(settings.units, return_sequences=True)(steps)
+def _lstm_member(number: int, steps: keras.KerasTensor, length: keras.KerasTensor, settings: LstmSettings) -> keras.KerasTensor:
+    projection, recurrent, attention, out = (f"{part}_{number}" for part in MEMBER)
+    steps = keras.layers.Dense(settings.projection, name=projection)(keras.layers.Dropout(0.1)(SpecAugment()(steps)))
+    steps = keras.layers.LSTM(settings.units, return_sequences=True, name=recurrent)(steps)
     steps = keras.layers.Dropout(settings.dropout)(steps)
-    pooled = AttentiveStatistics(settings.attention, settings.stack)(steps, length)
-    return keras.layers.Dense(len(EMOTIONS))(keras.layers.Dropout(settings.pooled_dropout)(pooled))
+    pooled = AttentiveStatistics(settings.attention, settings.stack, name=attention)(steps, length)
+    return keras.layers.Dense(len(EMOTIONS), name=out)(keras.layers.Dropout(settings.pooled_dropout)(pooled))
 
 
 def mlp(coefficients: int, scale: Scale, settings: MlpSettings) -> keras.Model:

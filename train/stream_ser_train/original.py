@@ -16,11 +16,11 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
+from stream_ser_export.whole import whole
 
 from stream_ser.events import EMOTIONS
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
-from stream_ser_train.whole import whole
 
 SAMPLE_RATE = 16_000
 COEFFICIENTS = 40

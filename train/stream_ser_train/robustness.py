@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
+from stream_ser_export.whole import whole
 
 from stream_ser.audio.resample import resample
 from stream_ser.features import MfccSettings
@@ -24,7 +25,6 @@ from stream_ser_train.examples import Heard, utterances, windows
 from stream_ser_train.kept import kept
 from stream_ser_train.protocols import FUSED
 from stream_ser_train.scores import score
-from stream_ser_train.whole import whole
 
 Samples = NDArray[np.float32]
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stream_ser_export.whole import whole
 
-from stream_ser.decision import DecisionSettings
+from stream_ser.decision import DecisionSettings, Probabilities
 from stream_ser.events import EMOTIONS, Emotion, Event, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.recognizer import Recognizer, Window
-from stream_ser_train.answers import Calibrated, Model
+from stream_ser.models.window import Window
+from stream_ser.recognizer import Recognizer
+from stream_ser_train.answers import Calibrated, Live
 from stream_ser_train.corpus import Clip
 from stream_ser_train.evaluate import Outcome
 from stream_ser_train.examples import Recording, Replay
 from stream_ser_train.kept import kept
 from stream_ser_train.protocols import FUSED
 from stream_ser_train.scores import NO_ANSWER, score_labels
-from stream_ser_train.whole import whole
 
 SECONDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Of speech, after which the label is looked at."""
@@ -53,36 +54,43 @@ class StreamTest:
     def run(self, threads: int) -> None:
         """Stream every clip."""
         del threads
-        opened = [{model.name: model.open(self.features) for model in by_seed} for by_seed in self.models]
+        opened = [Live(by_seed, self.features) for by_seed in self.models]
         labels = np.full((len(opened), len(self.clips), len(SECONDS) + 1), NO_ANSWER, np.int64)
         for column, clip in enumerate(self.clips):
             samples = clip.read(self.features.sample_rate)
             heard = Recording()
             heard.push(samples)
-            for row, models in enumerate(opened):
-                labels[row, column] = labels_in_time(stream(samples, models, self.features, heard.probabilities))
+            for row, classify in enumerate(opened):
+                labels[row, column] = labels_in_time(
+                    stream(samples, classify, self.features, heard.probabilities, classify.step)
+                )
         with whole(self.file) as partial:
             np.savez(partial, labels=labels)
 
 
 def stream(
-    samples: NDArray[np.float32], models: dict[str, Model], features: MfccSettings, speech: Sequence[float]
+    samples: NDArray[np.float32],
+    classify: Callable[[Window], Mapping[str, Probabilities]],
+    features: MfccSettings,
+    speech: Sequence[float],
+    step: int,
 ) -> list[Event]:
     """What the recogniser says of a signal, given in chunks.
 
     Args:
         samples: at the rate of ``features``.
-        models: by name.
+        classify: answers its windows.
         features: what a frame is.
         speech: the detector's probabilities for the signal.
+        step: frames that the model which steps takes at a time.
     """
-    recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0))
+    recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0), step=step)
     events: list[Event] = []
     chunk = round(_CHUNK * features.sample_rate)
 
     def answer(window: Window | None) -> None:
         if window is not None:
-            recognizer.answer({name: model([window.mfcc])[0] for name, model in models.items()})
+            recognizer.answer(classify(window))
 
     for start in range(0, len(samples), chunk):
         rest = samples[start : start + chunk]

@@ -10,22 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from rich.console import Console
-from stream_ser_export.convert import TOLERANCE, export_bundle
+from stream_ser_export.convert import TOLERANCE
 
 from stream_ser import __version__
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import Metadata
 from stream_ser_train import provenance
 from stream_ser_train.answers import calibrate, clip_answers
+from stream_ser_train.bundling import write_bundles
 from stream_ser_train.calibration import shares, temperature
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.evaluate import fuse
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import History, fit, keras_model
-from stream_ser_train.networks import answering
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
@@ -151,12 +150,9 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
             },
             licence=RAVDESS_LICENCE if _is_ravdess(corpus) else OTHER_LICENCE,
         )
-        parity[name] = export_bundle(
-            calibrated(model, temperatures[name], [clip.emotion for clip in corpus.clips]),
-            metadata,
-            batch.mfcc,
-            batch.length,
-            out / f"{name}.onnx",
+        trained = shares([clip.emotion for clip in corpus.clips])
+        parity[name] = write_bundles(
+            model, model_recipe.network, temperatures[name], trained, metadata, batch, out / f"{name}.onnx"
         )
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
     wall = time.monotonic() - began
@@ -203,19 +199,6 @@ def sample(corpus: Corpus, clips_per_speaker: int) -> Corpus:
         own = sorted(corpus.of_speakers(frozenset({speaker})), key=lambda clip: (clip.emotion, clip.name))
         chosen += own[:: max(1, len(own) // clips_per_speaker)][:clips_per_speaker]
     return Corpus(tuple(sorted(chosen)))
-
-
-def calibrated(model: keras.Model, temperature: float, emotions: Sequence[int]) -> keras.Model:
-    """The network as it ships: answers as :func:`stream_ser_train.answers.calibrate` would make them.
-
-    Args:
-        model: gives logits.
-        temperature: what they are divided by.
-        emotions: of the clips it was trained on.
-    """
-    trained = shares(emotions)
-    evened = keras.Model(model.inputs, model.output - temperature * np.log(trained).astype(np.float32), name=model.name)
-    return answering(evened, temperature)
 
 
 def _checkpoint(out: Path, name: str, part: str, heard: Sequence[Heard], recipe: Recipe, seed: int) -> Path:

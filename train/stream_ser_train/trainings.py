@@ -16,21 +16,20 @@ from typing import Protocol
 import numpy as np
 import onnx
 import tensorflow as tf
-from stream_ser_export.convert import export_bundle
+from stream_ser_export.whole import whole
 
 from stream_ser import __version__
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import Metadata, decode_metadata
 from stream_ser_train.answers import final_window
 from stream_ser_train.batches import Batch, pad
+from stream_ser_train.bundling import write_bundles
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import fit
-from stream_ser_train.networks import answering
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import Recipe
-from stream_ser_train.whole import whole
 from stream_ser_train.workers import start_training_worker
 
 LICENCE = "that of the training data"
@@ -42,6 +41,9 @@ _SOURCES = tuple(
 """What a change of makes kept trainings stale."""
 
 _PROBES = 64
+
+_AS_TRAINED = np.ones(len(EMOTIONS))
+"""Shares that leave the answers as they are: an evaluation calibrates them itself."""
 
 
 class Training(Protocol):
@@ -84,9 +86,7 @@ class BundleTraining:
             metrics={},
             licence=LICENCE,
         )
-        batch = probe(heard)
-        with whole(self.file) as partial:
-            export_bundle(answering(network), metadata, batch.mfcc, batch.length, partial)
+        write_bundles(network, recipe.models[self.model].network, 1.0, _AS_TRAINED, metadata, probe(heard), self.file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stream_ser_train.whole import whole
+from stream_ser_export.whole import whole
 
 
 def write_both(file: Path) -> None:

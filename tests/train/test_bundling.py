@@ -1,12 +1,12 @@
-"""What a training run puts into the graphs."""
+"""What goes into the graphs beside the network."""
 
 from __future__ import annotations
 
 import numpy as np
 from stream_ser_train.answers import calibrate
+from stream_ser_train.bundling import calibrated
 from stream_ser_train.calibration import shares
 from stream_ser_train.networks import MlpSettings, Scale, answering, build
-from stream_ser_train.train import calibrated
 
 
 def test_the_graph_that_ships_answers_as_the_evaluated_one_was_calibrated() -> None:
@@ -15,6 +15,6 @@ def test_the_graph_that_ships_answers_as_the_evaluated_one_was_calibrated() -> N
     windows, lengths = rng.standard_normal((6, 90, 4)).astype(np.float32), np.array([90, 40, 60, 90, 20, 33], np.int32)
     emotions = [0] * 3 + [1] * 6 + [2, 3, 4, 5, 6]
     raw = np.asarray(answering(model)([windows, lengths]))
-    shipped = np.asarray(calibrated(model, 0.7, emotions)([windows, lengths]))
+    shipped = np.asarray(calibrated(model, 0.7, shares(emotions))([windows, lengths]))
     np.testing.assert_allclose(shipped, calibrate(raw, 0.7, shares(emotions)), atol=1e-5)
     assert np.abs(shipped - raw).max() > 0.01
