@@ -143,6 +143,20 @@ def watch(url: Annotated[str, typer.Argument(help="Address of a running stream-s
 
 
 @app.command()
+def bench(
+    hop: Annotated[float, typer.Option(min=0.01, max=0.5, help="Seconds between two answers.")] = 0.1,
+    window: Annotated[float, typer.Option(min=0.5, max=10.0, help="Seconds of speech an answer looks back on.")] = 3.0,
+    out: Annotated[Path | None, typer.Option(help="File for the results, as JSON.")] = None,
+) -> None:
+    """Measure what a hop costs on this machine, on each provider, for one stream and for many."""
+    from rich.console import Console
+
+    from stream_ser import bench as measure
+
+    measure.bench(hop, window, out, Console())
+
+
+@app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Folder for the bundles and the report.")],
     data: Data = None,

@@ -12,11 +12,11 @@ PACKAGES = {"stream_ser": ROOT, "stream_ser_train": ROOT / "train", "stream_ser_
 
 FLOORS = [
     {"cli"},
-    {"daemon", "console", "watch"},
+    {"daemon", "console", "watch", "bench"},
     {"server", "engine", "notify"},
     {"recognizer", "settings"},
     {"decision", "vad", "silero", "models", "features", "audio", "protocol"},
-    {"events", "errors"},
+    {"events", "errors", "provenance"},
 ]
 """Of stream_ser, from the top. A module may import its own floor and those below."""
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stream_ser import decision
+from stream_ser import decision, provenance
 from stream_ser.events import EMOTIONS
-from stream_ser_train import provenance
 from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
 from stream_ser_train.calibration import Answers, Reliability, Withheld, reliability, shares, temperature, withhold
 from stream_ser_train.corpus import Clip

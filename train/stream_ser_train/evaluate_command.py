@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from stream_ser import provenance
 from stream_ser.errors import UserError
-from stream_ser_train import provenance
 from stream_ser_train.commands import choose, open_data
 from stream_ser_train.corpus import Corpus, cache_folder
 from stream_ser_train.examples import hear

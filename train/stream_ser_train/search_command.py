@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stream_ser import provenance
 from stream_ser.errors import UserError
-from stream_ser_train import provenance
 from stream_ser_train.commands import open_data
 from stream_ser_train.corpus import cache_folder
 from stream_ser_train.progress import bar

@@ -14,10 +14,9 @@ import numpy as np
 from rich.console import Console
 from stream_ser_export.convert import TOLERANCE
 
-from stream_ser import __version__
+from stream_ser import __version__, provenance
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import Metadata
-from stream_ser_train import provenance
 from stream_ser_train.answers import calibrate, clip_answers
 from stream_ser_train.bundling import write_bundles
 from stream_ser_train.calibration import shares, temperature

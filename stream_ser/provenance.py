@@ -15,7 +15,7 @@ def commit() -> str:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
         edits = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no", "--", "*.py"],
-            cwd=here.parents[1],
+            cwd=here.parent,
             capture_output=True,
             text=True,
             check=True,
