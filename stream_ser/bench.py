@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,8 @@ _HOPS_OF_MANY = 25
 _WARM = 35
 """Hops before measuring: by then an utterance fills the window."""
 
+_IDLE_SECONDS = 10.0
+
 Samples = NDArray[np.float32]
 
 
@@ -50,13 +54,31 @@ Samples = NDArray[np.float32]
 class Spread:
     """Times in milliseconds."""
 
-    median: float
+    p50: float
     p99: float
 
     @classmethod
-    def of(cls, seconds: list[float]) -> Spread:
-        median, p99 = 1e3 * np.percentile(seconds, (50, 99))
-        return cls(round(float(median), 3), round(float(p99), 3))
+    def of(cls, seconds: Sequence[float]) -> Spread:
+        p50, p99 = 1e3 * np.percentile(seconds, (50, 99))
+        return cls(round(float(p50), 3), round(float(p99), 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A hop of ``n`` streams that all speak: its time, and what of one core it takes."""
+
+    n: int
+    time: Spread
+    cpu_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """``stream-ser listen`` as a process: seconds to its readiness, its memory, and what of one core it takes in silence."""
+
+    ready_s: float
+    rss_mb: float
+    idle_cpu_percent: float
 
 
 def speech(seconds: float, rate: int) -> Samples:
@@ -88,18 +110,13 @@ def stages(classifier: Classifier, hop: float, window: float) -> dict[str, Sprea
     }
 
 
-def one_stream(classifier: Classifier, hop: float, window: float) -> Spread:
-    """All of a hop of one stream: from samples in the ring to messages."""
-    return _step_many(classifier, 1, hop, window, _HOPS)
-
-
-def many_streams(classifier: Classifier, hop: float, window: float, told: Callable[[int, Spread], None]) -> dict[int, Spread]:
+def many_streams(classifier: Classifier, hop: float, window: float, told: Callable[[Load], None]) -> list[Load]:
     """A hop of so many streams that all speak, one after another until a hop takes longer than it lasts."""
-    found: dict[int, Spread] = {}
+    found: list[Load] = []
     for count in STREAMS:
-        found[count] = _step_many(classifier, count, hop, window, _HOPS_OF_MANY)
-        told(count, found[count])
-        if found[count].median > 1e3 * hop:
+        found.append(load(classifier, count, hop, window, _HOPS_OF_MANY))
+        told(found[-1])
+        if found[-1].time.p50 > 1e3 * hop:
             break
     return found
 
@@ -109,77 +126,92 @@ def to_a_client(classifier: Classifier, hop: float, window: float) -> Spread:
     return asyncio.run(_to_a_client(classifier, hop, window))
 
 
-def start_up() -> tuple[float, float]:
-    """Seconds from the start of ``stream-ser listen`` to its readiness, and its resident memory in MB after 20 s of sound."""
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "stream_ser.cli", "listen", "--input", "demo", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ready = memory = 0.0
-        for line in process.stdout:
-            if line.startswith("Connect to"):
-                ready = time.perf_counter() - began
-            if ready and time.perf_counter() - began > ready + 20.0:
-                memory = _resident(process.pid)
-                process.terminate()
-                break
-        process.wait()
-    if not memory:
-        raise UserError(f"stream-ser listen ended too soon, with exit code {process.returncode}; run it by itself to see why")
-    return round(ready, 2), round(memory, 1)
+def process(provider: ProviderChoice) -> Process:
+    """Start ``stream-ser listen`` on a silent recording and look at it from outside.
+
+    Raises:
+        UserError: it did not start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        silence = Path(folder) / "silence.wav"
+        soundfile.write(silence, np.zeros(30 * 16_000, np.int16), 16_000)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "stream_ser.cli", "listen", "--port", "0"]
+        command += ["--input", str(silence), "--provider", provider.value]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listen:
+            assert listen.stdout is not None
+            if not any(line.startswith("Connect to") for line in listen.stdout):
+                raise UserError(f"stream-ser listen did not start (exit code {listen.wait()}); run it by itself to see why")
+            ready = time.perf_counter() - began
+            time.sleep(2.0)
+            before = _cpu_seconds(listen.pid)
+            time.sleep(_IDLE_SECONDS)
+            idle = 100.0 * (_cpu_seconds(listen.pid) - before) / _IDLE_SECONDS
+            memory = _resident(listen.pid)
+            listen.terminate()
+    return Process(round(ready, 2), round(memory, 1), round(idle, 2))
 
 
-def measure(provider: ProviderChoice, hop: float, window: float, console: Console) -> dict[str, Any]:
-    """Everything, on one provider, told as it comes; times in milliseconds.
+def measure(choice: ProviderChoice, hop: float, window: float, console: Console) -> dict[str, Any]:
+    """Everything, on one provider, told as it comes.
 
     Raises:
         ProviderError: the provider does not run.
     """
-    classifier = load_classifier(None, MfccSettings(), provider, window)
+    classifier = load_classifier(None, MfccSettings(), choice, window)
     console.print(f"[bold]{classifier.provider}[/], a hop of {1e3 * hop:g} ms, a window of {window:g} s")
 
     def show(what: str, spread: Spread, more: str = "") -> None:
-        console.print(f"  {what:<28}{spread.median:>9.2f} ms, p99 {spread.p99:>8.2f} ms{more}", highlight=False)
+        console.print(f"  {what:<28}{spread.p50:>9.2f} ms, p99 {spread.p99:>8.2f} ms{more}", highlight=False)
 
-    found: dict[str, Any] = {"stages_ms": {}, "streams_ms": {}}
-    for name, spread in stages(classifier, hop, window).items():
+    by_stage = stages(classifier, hop, window)
+    for name, spread in by_stage.items():
         show(name, spread)
-        found["stages_ms"][name] = asdict(spread)
-    whole = one_stream(classifier, hop, window)
-    show("all of a hop", whole)
-    reached = to_a_client(classifier, hop, window)
-    show("to a client", reached)
-    found |= {"hop_ms": asdict(whole), "to_a_client_ms": asdict(reached)}
+    alone = load(classifier, 1, hop, window, _HOPS).time
+    show("all of a hop", alone)
+    end_to_end = to_a_client(classifier, hop, window)
+    show("from ring to client", end_to_end)
+    curve = many_streams(
+        classifier, hop, window, lambda one: show(f"{one.n} streams", one.time, f", {one.cpu_percent:.0f} % of a core")
+    )
+    in_time = max((one.n for one in curve if one.time.p99 < 1e3 * hop), default=0)
+    outside = process(choice)
+    console.print(
+        f"  {in_time} streams in real time; ready in {outside.ready_s:g} s, {outside.rss_mb:g} MB,"
+        f" {outside.idle_cpu_percent:g} % of a core in silence",
+        highlight=False,
+    )
+    return {
+        "provider": classifier.provider,
+        "hop_ms": {**asdict(alone), "stages": {name: asdict(spread) for name, spread in by_stage.items()}},
+        "end_to_end_ms": asdict(end_to_end),
+        "streams": [
+            {"n": one.n, "p50_ms": one.time.p50, "p99_ms": one.time.p99, "cpu_percent": one.cpu_percent} for one in curve
+        ],
+        "max_streams_realtime": in_time,
+        **asdict(outside),
+    }
 
-    def told(count: int, spread: Spread) -> None:
-        show(f"{count} streams", spread, f", {spread.median / count:.3f} a stream")
 
-    curve = many_streams(classifier, hop, window, told)
-    found["streams_ms"] = {str(count): asdict(spread) for count, spread in curve.items()}
-    return found
+def bench(choice: ProviderChoice, hop: float, window: float, file: Path | None, console: Console) -> None:
+    """Measure a provider, or with ``auto`` each that runs here; write JSON to ``file``, of the others under ``others``.
 
-
-def bench(hop: float, window: float, out: Path | None, console: Console) -> None:
-    """Measure every provider that runs here, then a process of its own; write JSON to ``out`` if it is named."""
-    providers: dict[str, dict[str, Any]] = {}
-    for provider in (ProviderChoice.CPU, ProviderChoice.CUDA):
+    Raises:
+        ProviderError: ``choice`` does not run.
+    """
+    if choice is ProviderChoice.AUTO:
+        found = [measure(ProviderChoice.CPU, hop, window, console)]
         try:
-            providers[provider.value] = measure(provider, hop, window, console)
+            found.append(measure(ProviderChoice.CUDA, hop, window, console))
         except ProviderError as error:
-            console.print(f"[bold]{provider.value}[/] is not measured: {error.reason}", highlight=False)
-    ready, resident = start_up()
-    console.print(f"Ready {ready:g} s after the start; {resident:g} MB of resident memory.", highlight=False)
-    if out is not None:
-        result = {
-            **origin("stream-ser bench"),
-            "hop_s": hop,
-            "window_s": window,
-            "ready_s": ready,
-            "resident_mb": resident,
-            "providers": providers,
-        }
-        out.write_text(json.dumps(result, indent=2) + "\n")
-        console.print(f"Results: {out}", soft_wrap=True, highlight=False)
+            console.print(f"[bold]CUDA[/] is not measured: {error.reason}", highlight=False)
+    else:
+        found = [measure(choice, hop, window, console)]
+    if file is not None:
+        first, *others = found
+        result = {**first, **origin("stream-ser bench"), "hop_s": hop, "window_s": window, "others": others}
+        file.write_text(json.dumps(result, indent=2) + "\n")
+        console.print(f"Results: {file}", soft_wrap=True, highlight=False)
 
 
 def _windows(pieces: list[Samples], hop: float, window: float, step: int) -> list[Window]:
@@ -208,7 +240,8 @@ def _time(work: Callable[[Any], object], items: list[Any]) -> Spread:
     return Spread.of(taken[_WARM:])
 
 
-def _step_many(classifier: Classifier, count: int, hop: float, window: float, hops: int) -> Spread:
+def load(classifier: Classifier, count: int, hop: float, window: float, hops: int) -> Load:
+    """A hop of ``count`` streams that all speak: from samples in the rings to messages."""
     features = MfccSettings()
     engine, length = Engine(classifier), round(hop * features.sample_rate)
 
@@ -222,14 +255,15 @@ def _step_many(classifier: Classifier, count: int, hop: float, window: float, ho
         streams.append(engine.add(features.sample_rate, recognizer, deliver, lambda: None))
     signal = speech(7.0, features.sample_rate)
     shifts = np.random.default_rng(0).integers(0, len(signal), count)
-    taken = []
+    taken, used = [], []
     for number in range(_WARM + hops):
         for stream, shift in zip(streams, shifts, strict=True):
             stream.ring.write(np.take(signal, np.arange(length) + shift + number * length, mode="wrap"))
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         engine.step()
         taken.append(time.perf_counter() - start)
-    return Spread.of(taken[_WARM:])
+        used.append(time.process_time() - cpu)
+    return Load(count, Spread.of(taken[_WARM:]), round(100.0 * float(np.mean(used[_WARM:])) / hop, 1))
 
 
 async def _to_a_client(classifier: Classifier, hop: float, window: float) -> Spread:
@@ -292,3 +326,8 @@ def _resident(pid: int) -> float:
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 1e3
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

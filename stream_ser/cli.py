@@ -143,17 +143,41 @@ def watch(url: Annotated[str, typer.Argument(help="Address of a running stream-s
 
 
 @app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at everything that listening needs; exit code 1 if it would fail."""
+    import msgspec
+    from rich.console import Console
+
+    from stream_ser.doctor import examine
+    from stream_ser.settings import load_settings
+
+    findings = examine(load_settings({}))
+    well = all(finding.ok for finding in findings)
+    if json:
+        print(msgspec.json.format(msgspec.json.encode({"ok": well, "findings": findings})).decode())
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for finding in findings:
+            console.print("[green]ok  [/]" if finding.ok else "[red]FAIL[/]", f"[bold]{finding.name}[/]")
+            for detail in finding.details:
+                console.print(f"       {detail}", markup=False)
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
 def bench(
+    provider: Annotated[str, typer.Option(help="cpu, cuda, or auto: each that runs here.")] = "auto",
     hop: Annotated[float, typer.Option(min=0.01, max=0.5, help="Seconds between two answers.")] = 0.1,
     window: Annotated[float, typer.Option(min=0.5, max=10.0, help="Seconds of speech an answer looks back on.")] = 3.0,
-    out: Annotated[Path | None, typer.Option(help="File for the results, as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for the results.")] = None,
 ) -> None:
-    """Measure what a hop costs on this machine, on each provider, for one stream and for many."""
+    """Measure what a hop costs on this machine: each stage, one stream and many, start-up and memory."""
     from rich.console import Console
 
     from stream_ser import bench as measure
+    from stream_ser.models.provider import choose_provider
 
-    measure.bench(hop, window, out, Console())
+    measure.bench(choose_provider(provider), hop, window, json, Console())
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from dataclasses import dataclass
 from types import ModuleType
@@ -60,6 +61,21 @@ def input_devices() -> list[Device]:
         ]
     except sounddevice.PortAudioError as error:
         raise AudioError(f"PortAudio does not start: {error}; check the sound server") from error
+
+
+RATES = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000)
+"""Rates that devices are asked about, in Hz."""
+
+
+def supported_rates(device: Device) -> list[int]:
+    """Those of :data:`RATES` at which the device could be opened now."""
+    sounddevice = portaudio()
+    supported = []
+    for rate in RATES:
+        with contextlib.suppress(sounddevice.PortAudioError):
+            sounddevice.check_input_settings(device.number, min(device.channels, 2), "float32", samplerate=rate)
+            supported.append(rate)
+    return supported
 
 
 def find_device(wanted: str | None, devices: list[Device]) -> Device:
