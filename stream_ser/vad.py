@@ -1,8 +1,7 @@
-"""Speech or not: Silero's probability per chunk, less the talk in the background, and a gate that makes utterances of it."""
+"""Speech or not: Silero's probability per chunk, and a gate with hysteresis that turns it into utterances."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +39,6 @@ class VoiceActivity:
         self._tail: NDArray[np.float32] = np.empty(0, np.float32)
         self._peak = 0.0
         self._memory = no_memory(_LOOKS)
-        self._background = Background()
 
     def push(self, samples: NDArray[np.float32]) -> list[float]:
         """Take samples in [-1, 1] at 16 kHz, any number; return one probability in [0, 1] per chunk they complete."""
@@ -49,14 +47,12 @@ class VoiceActivity:
         self._tail = buffer[count * CHUNK :]
         if count == 0:
             return []
-        chunks = buffer[: count * CHUNK].reshape(count, CHUNK)
-        looks = np.stack([self._looks(chunk) for chunk in chunks])
+        looks = np.stack([self._looks(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
         seen = self._network.encode(looks.reshape(count * _LOOKS, CHUNK))
         probabilities = []
-        for chunk, both in zip(chunks, seen.reshape(count, _LOOKS, -1), strict=True):
+        for both in seen.reshape(count, _LOOKS, -1):
             (plain, raised), self._memory = self._network.remember(both, self._memory)
-            power = float(np.dot(chunk, chunk)) / CHUNK
-            probabilities.append(self._background.less(float(max(plain, TRUST * raised)), power))
+            probabilities.append(float(max(plain, TRUST * raised)))
         return probabilities
 
     def _looks(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,65 +60,6 @@ class VoiceActivity:
         self._peak = max(float(np.abs(chunk).max()), self._peak * _RELEASE)
         limit = LOUDEST / self._peak if self._peak else RAISED
         return np.stack((chunk * np.float32(min(1.0, limit)), chunk * np.float32(min(RAISED, limit))))
-
-
-@dataclass(slots=True)
-class Background:
-    """How loud it is when nobody speaks here, and whether others are heard talking then.
-
-    Where they are, a chunk must stand out from them to be speech of the one who speaks here. Without it, the utterances of
-    RAVDESS clips under the babble of six voices 10 dB below them cover the clip; in a room that is silent or noisy but
-    does not talk, it changes nothing. Levels are in dB of full scale.
-    """
-
-    stand_out: float = 8.0
-    """Decibels above the floor, where all of the background is talk."""
-    rise: float = 0.1
-    """Decibels that the floor rises by per chunk, 3 a second; it falls at once."""
-    smoothing: float = 16.0
-    """Chunks that the level is averaged over before it can lower the floor."""
-    fall: float = 1.0
-    """Decibels per chunk by which a loud chunk carries the softer ones after it."""
-    near: float = 3.0
-    """Decibels above the floor up to which a chunk shows what the background is."""
-    memory: float = 8.0
-    """Chunks that it takes to notice that the background talks or no longer does."""
-    pause: int = 16
-    """Chunks after speech before the background shows."""
-
-    _talk: float = 1.0
-    _floor: float | None = None
-    _power: float = 0.0
-    _loud: float = 0.0
-    _since: int = 1_000
-
-    def less(self, probability: float, power: float) -> float:
-        """The probability of speech of a chunk, or 0 where it does not stand out; ``power`` is its mean square."""
-        level = _decibels(power)
-        if self._floor is None:
-            self._floor, self._power, self._loud = level, power, level
-        self._power += (power - self._power) / self.smoothing
-        self._floor = min(_decibels(self._power), self._floor + self.rise)
-        self._loud = max(level, self._loud - self.fall)
-        if self._since >= self.pause and level <= self._floor + self.near:
-            self._talk += (probability - self._talk) / self.memory
-        stands_out = self._talk < _SILENT or self._loud >= self._floor + self._talk * self.stand_out
-        remaining = probability if stands_out else 0.0
-        self._since = 0 if remaining >= _HEEDED else self._since + 1
-        return remaining
-
-
-_HEEDED = 0.35
-"""Probability above which a chunk is not of the background."""
-
-_SILENT = 0.25
-"""Mean probability below which the background does not talk."""
-
-_QUIETEST = 1e-9
-
-
-def _decibels(power: float) -> float:
-    return 10.0 * math.log10(power + _QUIETEST)
 
 
 @dataclass(frozen=True, slots=True)

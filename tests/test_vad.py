@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_ser.audio.file import DEMO
-from stream_ser.vad import CHUNK, Background, SpeechGate, Utterance, VoiceActivity
+from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
 
 SPEECH, SILENCE = 0.9, 0.1
 
@@ -91,31 +91,18 @@ def test_a_voice_is_heard_however_far_the_microphone_is_turned(decibels: int) ->
     assert speech(10 ** (decibels / 20)) == pytest.approx(speech(1.0), rel=0.15)
 
 
-def less(background: Background, probability: float, decibels: float, chunks: int) -> list[float]:
-    """What remains of chunks that are equally loud but for a flutter of one decibel."""
-    flutter = np.random.default_rng(1).uniform(-1.0, 1.0, chunks)
-    return [background.less(probability, 10 ** ((decibels + each) / 10)) for each in flutter]
-
-
-def test_others_who_talk_in_the_background_are_no_speech() -> None:
-    background = Background()
-    assert set(less(background, SPEECH, -40.0, 100)) == {0.0}
-    assert set(less(background, SPEECH, -25.0, 20)) == {SPEECH}, "who speaks here stands out"
-    assert set(less(background, SPEECH, -40.0, 100)[10:]) == {0.0}
-
-
-def test_a_soft_voice_in_a_room_that_does_not_talk_is_speech() -> None:
-    background = Background()
-    less(background, SILENCE, -40.0, 60)
-    assert set(less(background, SPEECH, -38.0, 100)) == {SPEECH}
-
-
-def test_who_speaks_on_and_on_does_not_become_the_background() -> None:
-    background, rng = Background(), np.random.default_rng(2)
-    less(background, SILENCE, -70.0, 60)
-    for _ in range(100):  # syllables and the gaps between them
-        remaining = less(background, SPEECH, -25.0, int(rng.integers(3, 9))) + less(background, SPEECH, -50.0, 2)
-        assert set(remaining) == {SPEECH}
+def test_a_stream_may_begin_in_the_midst_of_speech() -> None:
+    samples, rate = soundfile.read(DEMO, dtype="float32")
+    whole = run(SpeechGate(), VoiceActivity().push(samples))
+    loudest = max(
+        (change for change in whole if change.end is not None), key=lambda one: np.abs(samples[one.start : one.end]).max()
+    )
+    assert loudest.end is not None
+    within = samples[loudest.start + rate // 4 : loudest.end]
+    gate = SpeechGate()
+    run(gate, VoiceActivity().push(within))
+    assert gate.utterance is not None
+    assert gate.utterance.start < rate // 2
 
 
 def test_reset_gives_the_state_of_a_new_detector() -> None:
