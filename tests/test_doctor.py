@@ -7,12 +7,12 @@ import pytest
 
 from stream_ser.doctor import examine, runtime_wheels, sound_server
 from stream_ser.errors import UserError
-from stream_ser.settings import Settings
+from stream_ser.settings import Settings, load_settings
 
 
 @pytest.fixture
 def settings(bundles: Path) -> Settings:
-    return Settings(input="demo", models=bundles, port=0)
+    return load_settings({"input": "demo", "models": bundles, "port": 0})
 
 
 def failing(settings: Settings) -> dict[str, str]:
