@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stream_ser import features, vad
 from stream_ser.audio.resample import Resampler
 from stream_ser.audio.ring import SampleRing, Signal
 from stream_ser.events import Event
 from stream_ser.models.classifier import Classifier, Memory
 from stream_ser.models.window import Window
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Hop, Recognizer
 
 Deliver = Callable[[list[Event]], None]
 """Takes events of one stream, on the worker's thread, and returns at once."""
@@ -46,14 +47,14 @@ class Stream:
         self._block = max(1, sample_rate // 50)
         self._closing = False
 
-    def pull(self) -> Window | None:
-        """Hear what the ring holds, until a window wants an answer or nothing is left."""
+    def pull(self) -> Hop | Window | None:
+        """Take what the ring holds, until a hop is to be heard, a window wants an answer, or nothing is left."""
         while True:
             if len(self._ready):
-                taken, window = self.recognizer.advance(self._ready)
+                taken, hop = self.recognizer.take(self._ready)
                 self._ready = self._ready[taken:]
-                if window is not None:
-                    return window
+                if hop is not None:
+                    return hop
                 continue
             ended = self.ring.ended  # before reading: what was written before the end is then seen
             chunk = self.ring.read(self._block)
@@ -96,9 +97,18 @@ class Engine:
         return stream
 
     def step(self) -> bool:
-        """Take every stream to its next window, answer all windows at once, deliver; return whether any was asked."""
+        """Take every stream one hop on, hear all hops and answer all windows at once, deliver; return whether there was any."""
         streams = self._streams
-        asked = [(stream, window) for stream in streams if (window := stream.pull()) is not None]
+        pulled = [(stream, one) for stream in streams if (one := stream.pull()) is not None]
+        hops = [(stream, one.samples) for stream, one in pulled if isinstance(one, Hop)]
+        asked = [(stream, one) for stream, one in pulled if isinstance(one, Window)]
+        samples = [piece for _, piece in hops]
+        frames = features.push_all([stream.recognizer.extractor for stream, _ in hops], samples)
+        speech = vad.push_all([stream.recognizer.detector for stream, _ in hops], samples)
+        for (stream, _), new, probabilities in zip(hops, frames, speech, strict=True):
+            window = stream.recognizer.hear(new, probabilities)
+            if window is not None:
+                asked.append((stream, window))
         answers = self.classifier.classify([(window, stream.memory) for stream, window in asked])
         for (stream, _), answer in zip(asked, answers, strict=True):
             stream.recognizer.answer(answer)
@@ -109,7 +119,7 @@ class Engine:
             if stream.ended:
                 self._streams = [other for other in self._streams if other is not stream]
                 stream.on_end()
-        return bool(asked)
+        return bool(pulled)
 
 
 class Worker:

@@ -9,12 +9,15 @@ answer all their windows in one call.
         if window is not None:
             recognizer.answer(classify(window))
         events = recognizer.drain()
+
+``advance`` is ``take`` and ``hear``, between which whoever owns many streams can detect speech and compute frames for all
+their hops at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +26,7 @@ from stream_ser.decision import Decision, DecisionSettings, Probabilities, fuse
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import FrameHistory, MfccSettings, StreamingMfcc
 from stream_ser.models.window import Window
-from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
+from stream_ser.vad import CHUNK, SpeechDetector, SpeechGate, Utterance, VoiceActivity
 
 LEAD = 0.1
 """Seconds before the detected start, and after the detected end, that belong to the utterance's window."""
@@ -38,12 +41,11 @@ LONGEST_HOP = 0.5
 """Seconds; a longer hop could hold the ends of two utterances."""
 
 
-class SpeechDetector(Protocol):
-    """What a recogniser needs of a voice activity detector; :class:`stream_ser.vad.VoiceActivity` is the real one."""
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Samples of one hop, finite, that await being heard: a view, valid until then."""
 
-    def push(self, samples: NDArray[np.float32]) -> list[float]: ...
-
-    def reset(self) -> None: ...
+    samples: NDArray[np.float32]
 
 
 class Recognizer:
@@ -82,8 +84,8 @@ class Recognizer:
         self._lead = round(LEAD * self.sample_rate)
         self._hop_length = round(hop * self.sample_rate)
         self._window_frames = round(window * features.frames_per_second)
-        self._mfcc = StreamingMfcc(features)
-        self._detector = VoiceActivity() if detector is None else detector
+        self.extractor = StreamingMfcc(features)
+        self.detector: SpeechDetector = VoiceActivity() if detector is None else detector
         self._gate = SpeechGate()
         self._labels = labels
         self._decision = Decision(labels, hop, decision or DecisionSettings())
@@ -104,13 +106,14 @@ class Recognizer:
 
     def _begin_at(self, origin: int) -> None:
         """Start afresh with ``origin`` samples of stream time behind."""
-        self._mfcc.reset()
-        self._detector.reset()
+        self.extractor.reset()
+        self.detector.reset()
         self._gate.reset()
         self._decision.reset()
         self._history.clear()
         self._origin = origin
         self._filled = 0
+        self._unheard = False
         self._heard = 0
         self._skipped: int | None = None
         self._stepping: int | None = None
@@ -132,20 +135,43 @@ class Recognizer:
         Raises:
             RuntimeError: the last window was not answered.
         """
+        taken, hop = self.take(samples)
+        if hop is None:
+            return taken, None
+        return taken, self.hear(self.extractor.push(hop.samples), self.detector.push(hop.samples))
+
+    def take(self, samples: NDArray[np.float32]) -> tuple[int, Hop | None]:
+        """Take samples as ``advance`` does; return how many, and the hop to hear if they complete one.
+
+        Raises:
+            RuntimeError: the last hop was not heard, or the last window not answered.
+        """
         self._refuse_pending()
         if self._skipped is not None:
             self._begin_at(self._origin + self._heard + self._skipped)
         taken = min(len(samples), self._hop_length - self._filled)
         self._hop[self._filled : self._filled + taken] = samples[:taken]
         self._filled += taken
-        if self._filled < self._hop_length:
-            return taken, None
-        ended = self._listen()
+        return taken, self._complete() if self._filled == self._hop_length else None
+
+    def hear(self, frames: NDArray[np.float32], speech: Sequence[float]) -> Window | None:
+        """Learn what the hop that ``take`` returned holds; return the window to answer if it asks for one.
+
+        Args:
+            frames: what ``extractor`` makes of it.
+            speech: what ``detector`` says of it.
+
+        Raises:
+            RuntimeError: no hop awaits being heard.
+        """
+        if not self._unheard:
+            raise RuntimeError("no hop awaits being heard")
+        ended = self._heed(frames, speech)
         if ended is not None:
             self._end_utterance(ended)
         else:
             self._ask_interim()
-        return taken, self._pending
+        return self._pending
 
     def finish(self) -> Window | None:
         """End the stream, or a part of it: close the utterance in progress and return its window, if it has one.
@@ -154,7 +180,8 @@ class Recognizer:
             RuntimeError: the last window was not answered.
         """
         self._refuse_pending()
-        for ended in (self._listen(), self._gate.close()):
+        rest = self._complete().samples
+        for ended in (self._heed(self.extractor.push(rest), self.detector.push(rest)), self._gate.close()):
             if ended is not None:
                 self._end_utterance(ended)
         return self._pending
@@ -201,11 +228,13 @@ class Recognizer:
         return events
 
     def _refuse_pending(self) -> None:
+        if self._unheard:
+            raise RuntimeError("the last hop awaits being heard")
         if self._pending is not None:
             raise RuntimeError("the last window awaits its answer")
 
-    def _listen(self) -> Utterance | None:
-        """Hear what the hop holds; return the utterance that ended in it. One that begins is told as an event."""
+    def _complete(self) -> Hop:
+        """What was filled, mended, as a hop."""
         samples = self._hop[: self._filled]
         finite = np.isfinite(samples)
         if not finite.all():
@@ -213,9 +242,15 @@ class Recognizer:
             samples[~finite] = 0.0
         self._heard += self._filled
         self._filled = 0
-        self._history.append(self._mfcc.push(samples))
+        self._unheard = True
+        return Hop(samples)
+
+    def _heed(self, frames: NDArray[np.float32], speech: Sequence[float]) -> Utterance | None:
+        """Learn what the hop holds; return the utterance that ended in it. One that begins is told as an event."""
+        self._unheard = False
+        self._history.append(frames)
         ended: Utterance | None = None
-        for probability in self._detector.push(samples):
+        for probability in speech:
             change = self._gate.update(probability)
             if change is None:
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,39 +29,82 @@ _RELEASE = 0.98
 _LOOKS = 2
 
 
+class SpeechDetector(Protocol):
+    """What finds speech in one stream; :class:`VoiceActivity` is the real one."""
+
+    def push(self, samples: NDArray[np.float32]) -> list[float]: ...
+
+    def reset(self) -> None: ...
+
+
 class VoiceActivity:
     """Speech probability of each 32 ms chunk of one stream."""
 
     def __init__(self) -> None:
-        self._network = speech_network()
         self.reset()
 
     def reset(self) -> None:
         """Return to the state of a new stream."""
         self._tail: NDArray[np.float32] = np.empty(0, np.float32)
         self._peak = 0.0
-        self._memory = no_memory(_LOOKS)
+        self.memory = no_memory(_LOOKS)
+        """The network's, of each look."""
 
     def push(self, samples: NDArray[np.float32]) -> list[float]:
         """Take samples in [-1, 1] at 16 kHz, any number; return one probability in [0, 1] per chunk they complete."""
+        (probabilities,) = _run([self], [samples])
+        return probabilities
+
+    def cut(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take samples as ``push`` does; return the chunks they complete, each as it is looked at: ``[n, _LOOKS, CHUNK]``."""
         buffer = np.concatenate((self._tail, samples))
         count = len(buffer) // CHUNK
         self._tail = buffer[count * CHUNK :]
-        if count == 0:
-            return []
-        looks = np.stack([self._looks(chunk) for chunk in buffer[: count * CHUNK].reshape(count, CHUNK)])
-        seen = self._network.encode(looks.reshape(count * _LOOKS, CHUNK))
-        probabilities = []
-        for both in seen.reshape(count, _LOOKS, -1):
-            (plain, raised), self._memory = self._network.remember(both, self._memory)
-            probabilities.append(float(max(plain, TRUST * raised)))
-        return probabilities
+        chunks = buffer[: count * CHUNK].reshape(count, 1, CHUNK)
+        gains = np.empty((count, _LOOKS, 1), np.float32)
+        for peak, gain in zip(np.abs(chunks).max(axis=(1, 2)).tolist(), gains, strict=True):
+            self._peak = max(peak, self._peak * _RELEASE)
+            limit = LOUDEST / self._peak if self._peak else RAISED
+            gain[:, 0] = min(1.0, limit), min(RAISED, limit)
+        looks: NDArray[np.float32] = chunks * gains
+        return looks
 
-    def _looks(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The chunk as it is and raised, both limited by the recent peak: ``[_LOOKS, CHUNK]``."""
-        self._peak = max(float(np.abs(chunk).max()), self._peak * _RELEASE)
-        limit = LOUDEST / self._peak if self._peak else RAISED
-        return np.stack((chunk * np.float32(min(1.0, limit)), chunk * np.float32(min(RAISED, limit))))
+
+def push_all(detectors: Sequence[SpeechDetector], pieces: Sequence[NDArray[np.float32]]) -> list[list[float]]:
+    """What ``push`` returns for each of the detectors with its piece; the real ones share the runs of the network."""
+    said: list[list[float]] = [[] for _ in detectors]
+    real = [(number, one) for number, one in enumerate(detectors) if isinstance(one, VoiceActivity)]
+    for (number, _), probabilities in zip(
+        real, _run([one for _, one in real], [pieces[number] for number, _ in real]), strict=True
+    ):
+        said[number] = probabilities
+    for number, other in enumerate(detectors):
+        if not isinstance(other, VoiceActivity):
+            said[number] = other.push(pieces[number])
+    return said
+
+
+def _run(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]]) -> list[list[float]]:
+    network = speech_network()
+    looks = [one.cut(piece) for one, piece in zip(detectors, pieces, strict=True)]
+    said: list[list[float]] = [[] for _ in detectors]
+    counts = [len(one) for one in looks]
+    if not any(counts):
+        return said
+    seen = network.encode(np.concatenate(looks).reshape(-1, CHUNK)).reshape(sum(counts), _LOOKS, -1)
+    first = np.cumsum([0, *counts])
+    for turn in range(max(counts)):
+        turned = [number for number, count in enumerate(counts) if count > turn]
+        rows = np.concatenate([seen[first[number] + turn] for number in turned])
+        memory = np.concatenate([detectors[number].memory for number in turned])
+        probabilities, memory = network.remember(rows, memory)
+        heard = np.maximum(probabilities[::_LOOKS], TRUST * probabilities[1::_LOOKS]).tolist()
+        for number, probability, kept in zip(
+            turned, heard, memory.reshape(len(turned), _LOOKS, *memory.shape[1:]), strict=True
+        ):
+            said[number].append(probability)
+            detectors[number].memory = kept
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from signals import RATE, Samples, Syllables, silence, voice
 
+from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
 from stream_ser.decision import Probabilities
 from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
@@ -16,7 +19,7 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, Memory, load_classifier
 from stream_ser.models.provider import ProviderChoice
 from stream_ser.models.window import Window
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Hop, Recognizer
 
 
 @pytest.fixture
@@ -136,6 +139,63 @@ def test_audio_that_the_ring_could_not_hold_is_told_as_a_gap(classifier: Classif
     assert start == pytest.approx(1.0 + RING_SECONDS + 2.5, abs=0.04)
 
 
+def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(classifier: Classifier) -> None:
+    """With the real detector, whose network hears all streams together."""
+    demo, _ = soundfile.read(DEMO, dtype="float32")
+
+    def signal(number: int) -> Samples:
+        begin = RATE * (1 + 3 * number)
+        return np.asarray(demo[begin : begin + 5 * RATE], np.float32)
+
+    def open_stream(engine: Engine, events: list[Event]) -> Stream:
+        return engine.add(RATE, Recognizer(MfccSettings(), step=classifier.step), events.extend, lambda: None)
+
+    alone: list[list[Event]] = []
+    for number in range(5):
+        engine, events = Engine(classifier), list[Event]()
+        stream = open_stream(engine, events)
+        stream.ring.write(signal(number))
+        stream.ring.end()
+        settle(engine)
+        alone.append(events)
+    engine, together = Engine(classifier), [list[Event]() for _ in range(5)]
+    streams: dict[int, Stream] = {}
+    for turn in range(60):
+        for number in range(5):
+            piece = signal(number)[1_777 * (turn - 3 * number) :][:1_777] if turn >= 3 * number else silence(0.0)
+            if turn == 3 * number:
+                streams[number] = open_stream(engine, together[number])
+            if len(piece):
+                streams[number].ring.write(piece)
+            elif number in streams and not streams[number].ring.ended:
+                streams[number].ring.end()
+        settle(engine)
+    for got, expected in zip(together, alone, strict=True):
+        assert sum(isinstance(event, Emotion) for event in expected) > 5
+        assert_same(got, expected)
+
+
+def test_a_warm_engine_keeps_its_memory_flat() -> None:
+    classifier = load_classifier(None, MfccSettings(), ProviderChoice.CPU, 3.0)
+    engine, demo = Engine(classifier), soundfile.read(DEMO, dtype="float32")[0]
+    stream = engine.add(RATE, Recognizer(MfccSettings(), step=classifier.step), lambda events: None, lambda: None)
+
+    def hear() -> None:
+        for piece in np.array_split(demo, 250):
+            stream.ring.write(piece)
+            settle(engine)
+
+    hear()
+    tracemalloc.start()
+    hear()
+    before = tracemalloc.take_snapshot()
+    hear()
+    after = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    grown = sum(one.size_diff for one in after.compare_to(before, "filename") if "tracemalloc" not in str(one.traceback))
+    assert grown < 20_000, "bytes kept of 25 s of sound"
+
+
 class Recording(Recognizer):
     """A recogniser that keeps what it hears."""
 
@@ -143,10 +203,10 @@ class Recording(Recognizer):
         super().__init__(MfccSettings(), detector=Syllables())
         self.heard: list[Samples] = []
 
-    def advance(self, samples: Samples) -> tuple[int, Window | None]:
-        taken, window = super().advance(samples)
+    def take(self, samples: Samples) -> tuple[int, Hop | None]:
+        taken, hop = super().take(samples)
         self.heard.append(samples[:taken].copy())
-        return taken, window
+        return taken, hop
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])

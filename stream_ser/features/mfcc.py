@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,33 @@ class MfccSettings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class Transform:
+    """Frames of samples to MFCCs, of any number of streams at once. Has no state."""
+
+    def __init__(self, settings: MfccSettings) -> None:
+        self.settings = settings
+        bank = get_filterbanks(settings.filters, settings.fft_length, settings.sample_rate, settings.low_hz, settings.high_hz)
+        self._filters: NDArray[np.float64] = np.ascontiguousarray(bank.T)
+        self._cepstrum = _cepstral_matrix(settings)
+        self._taper: NDArray[np.float64] = np.hamming(settings.frame_length)
+
+    def __call__(self, frames: NDArray[np.float64]) -> NDArray[np.float32]:
+        """``float64[frames, frame_length]`` -> ``float32[frames, coefficients]``."""
+        if not len(frames):
+            return np.empty((0, self.settings.coefficients), np.float32)
+        spectrum = np.fft.rfft(frames * self._taper, self.settings.fft_length)
+        power = (spectrum.real**2 + spectrum.imag**2) / self.settings.fft_length
+        energy = power @ self._filters
+        energy[energy == 0.0] = _EPSILON
+        return (np.log(energy) @ self._cepstrum).astype(np.float32)
+
+
+@cache
+def transform(settings: MfccSettings) -> Transform:
+    """The one transform of this process for ``settings``."""
+    return Transform(settings)
+
+
 class StreamingMfcc:
     """MFCC frames of one stream. Any chunking of a signal gives the frames of the whole signal.
 
@@ -57,10 +86,7 @@ class StreamingMfcc:
 
     def __init__(self, settings: MfccSettings) -> None:
         self.settings = settings
-        bank = get_filterbanks(settings.filters, settings.fft_length, settings.sample_rate, settings.low_hz, settings.high_hz)
-        self._filters: NDArray[np.float64] = np.ascontiguousarray(bank.T)
-        self._cepstrum = _cepstral_matrix(settings)
-        self._taper: NDArray[np.float64] = np.hamming(settings.frame_length)
+        self._transform = transform(settings)
         self.reset()
 
     def reset(self) -> None:
@@ -71,25 +97,30 @@ class StreamingMfcc:
 
     def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """Take finite mono samples ``[n]``, any ``n``; return the frames they complete, ``float32[frames, coefficients]``."""
+        return self._transform(self.cut(samples))
+
+    def cut(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Take samples as ``push`` does; return the frames they complete as they go into the transform."""
+        length, step = self.settings.frame_length, self.settings.frame_step
         if len(samples) == 0:
-            return self._no_frames()
+            return np.empty((0, length))
         buffer = np.concatenate((self._tail, self._emphasise(samples)))
-        step, length = self.settings.frame_step, self.settings.frame_length
         count = max(0, (len(buffer) - length) // step + 1)
         self._tail = buffer[count * step :].copy()
         if count == 0:
-            return self._no_frames()
+            return np.empty((0, length))
         self._framed = True
-        return self._transform(np.lib.stride_tricks.sliding_window_view(buffer, length)[: count * step : step])
+        frames: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(buffer, length)[: count * step : step]
+        return frames
 
     def flush(self) -> NDArray[np.float32]:
         """End the stream: return the last, zero-padded frame if samples are left for one, then reset."""
         overlap = self.settings.frame_length - self.settings.frame_step
         left = len(self._tail) > (overlap if self._framed else 0)
-        frame = np.zeros((1, self.settings.frame_length))
-        frame[0, : len(self._tail)] = self._tail
+        frame = np.zeros((int(left), self.settings.frame_length))
+        frame[:, : len(self._tail)] = self._tail
         self.reset()
-        return self._transform(frame) if left else self._no_frames()
+        return self._transform(frame)
 
     def _emphasise(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
         signal = samples.astype(np.float64)
@@ -99,15 +130,14 @@ class StreamingMfcc:
         self._previous = float(signal[-1])
         return emphasised
 
-    def _transform(self, frames: NDArray[np.float64]) -> NDArray[np.float32]:
-        spectrum = np.fft.rfft(frames * self._taper, self.settings.fft_length)
-        power = (spectrum.real**2 + spectrum.imag**2) / self.settings.fft_length
-        energy = power @ self._filters
-        energy[energy == 0.0] = _EPSILON
-        return (np.log(energy) @ self._cepstrum).astype(np.float32)
 
-    def _no_frames(self) -> NDArray[np.float32]:
-        return np.empty((0, self.settings.coefficients), np.float32)
+def push_all(streams: Sequence[StreamingMfcc], pieces: Sequence[NDArray[np.floating]]) -> list[NDArray[np.float32]]:
+    """What ``push`` returns for each of the streams, all of the same settings, with its piece: one transform for all."""
+    if not streams:
+        return []
+    cut = [stream.cut(piece) for stream, piece in zip(streams, pieces, strict=True)]
+    frames = transform(streams[0].settings)(np.concatenate(cut))
+    return np.split(frames, np.cumsum([len(one) for one in cut])[:-1])
 
 
 def _cepstral_matrix(settings: MfccSettings) -> NDArray[np.float64]:
