@@ -15,6 +15,10 @@ import typer
 from stream_ser import __version__
 from stream_ser.errors import UserError
 
+# Before numpy is imported: its matrices are small here, and threads that wait for work spin.
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
 app = typer.Typer(
     name="stream-ser",
     help="Listens to a microphone and streams the speaker's emotion, live, to anyone who connects.",

@@ -21,7 +21,7 @@ from stream_ser.vad import SpeechGate, VoiceActivity
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "STREAMS", (1, 3))
-    for name, value in (("_HOPS", 4), ("_HOPS_OF_MANY", 2), ("_WARM", 8), ("_IDLE_SECONDS", 0.5)):
+    for name, value in (("_HOPS", 20), ("_HOPS_OF_MANY", 2), ("_WARM", 8), ("_IDLE_SECONDS", 0.5)):
         monkeypatch.setattr(bench, name, value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +11,7 @@ from pathlib import Path
 @contextmanager
 def whole(file: Path) -> Iterator[Path]:
     """Give a path of the writer's own, with the same suffix, that becomes ``file`` when the block ends well."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=file.suffix, delete=False) as own:
-        partial = Path(own.name)
+    partial = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
     try:
         yield partial
         partial.replace(file)
