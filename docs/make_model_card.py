@@ -88,7 +88,9 @@ def _models(bundles: dict[str, Metadata]) -> str:
             f"Features: {features.coefficients} MFCCs of {features.filters} mel filters, frames of"
             f" {1000 * features.frame_length / features.sample_rate:.0f} ms every"
             f" {1000 * features.frame_step / features.sample_rate:.0f} ms at {features.sample_rate} Hz. Normalisation, dynamics, statistics",
-            "and temperature are inside the graphs. Made by `stream-ser train --out stream_ser/models/bundled`.",
+            "and temperature are inside the graphs. lstm-step.onnx is the LSTM once more, as a recurrence for live use: over an utterance of at",
+            "most three seconds it answers as lstm.onnx does; of a longer one it forgets gradually, and speaks for about the last three.",
+            "Made by `stream-ser train --out stream_ser/models/bundled`.",
             "",
         ]
     )

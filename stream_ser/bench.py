@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +221,7 @@ def _windows(pieces: list[Samples], hop: float, window: float, step: int) -> lis
     for piece in pieces:
         _, one = recognizer.advance(piece)
         if one is not None:
-            asked.append(Window(one.mfcc.copy(), one.new.copy(), 0, one.start, one.end, one.begins, one.is_final))
+            asked.append(replace(one, mfcc=one.mfcc.copy(), new=one.new.copy()))
             recognizer.answer({"none": np.full(8, 0.125, np.float32)})
         recognizer.drain()
     return asked

@@ -67,7 +67,7 @@ def listen(
     host: Annotated[str | None, typer.Option(help="Address to serve on (default: 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one (default: 8765).")] = None,
     models: Annotated[
-        Path | None, typer.Option(help="Folder with lstm.onnx and mlp.onnx (default: the bundled models).")
+        Path | None, typer.Option(help="Folder that stream-ser train wrote (default: the bundled models).")
     ] = None,
     provider: Annotated[str | None, typer.Option(help="What runs the models: auto, cuda or cpu (default: auto).")] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds between two answers (default: 0.1).")] = None,

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     realtime: bool = Field(True, description="Play a sound file at the pace of a microphone.")
     host: str = Field("127.0.0.1", description="Address to serve on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
-    models: Path | None = Field(None, description="Folder with lstm.onnx and mlp.onnx; none: the bundled models.")
+    models: Path | None = Field(None, description="Folder that stream-ser train wrote; none: the bundled models.")
     provider: ProviderChoice = Field(ProviderChoice.AUTO, description="What runs the models.")
     hop: float = Field(0.1, ge=0.01, le=0.5, description="Seconds between two answers.")
     window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that an answer looks back on at most.")

@@ -33,6 +33,15 @@ def test_figures_of_live_streams_are_those_of_the_result_file() -> None:
     assert f"{after[0.5]} after half a second of speech, {after[1.0]} after\n  one, {after[1.5]} after one and a half" in readme
 
 
+def test_the_leaky_figure_is_that_of_the_result_file() -> None:
+    result = json.loads((ROOT / "docs/results/random.json").read_text())
+    assert result["leaky"]
+    assert (
+        f"in random splits by clip, as many publications report: {percent(result['models']['fused']['uar']['mean'])}."
+        in (ROOT / "README.md").read_text()
+    )
+
+
 def test_figures_of_rooms_and_channels_are_those_of_the_result_file() -> None:
     conditions = json.loads((ROOT / "docs/results/robustness.json").read_text())["conditions"]
     found = {name: percent(condition["uar"]) for name, condition in conditions.items()}

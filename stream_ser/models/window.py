@@ -28,3 +28,8 @@ class Window:
     end: float
     begins: bool
     is_final: bool
+
+    @property
+    def last_frame(self) -> int:
+        """Index of the frame after those of ``mfcc``."""
+        return self.first_frame + len(self.mfcc)

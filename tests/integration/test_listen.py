@@ -142,7 +142,7 @@ class TestRefusals:
 
     def test_a_folder_without_models(self, tmp_path: Path) -> None:
         with refused("listen", "--input", "demo", "--models", str(tmp_path)) as line:
-            assert f"no model at {tmp_path / 'lstm.onnx'}" in line
+            assert f"no model at {tmp_path / 'mlp.onnx'}" in line
 
     def test_a_missing_file(self) -> None:
         with refused("listen", "--input", "no/such.wav") as line:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny_bundles import metadata, tiny_model
 
+from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
@@ -47,6 +48,24 @@ def test_the_bundled_lstm_in_steps_answers_as_the_bundled_lstm_does() -> None:
         (answers,) = classifier.classify([(window(seen[:end], begins=not after, after=after), memory)])
         (expected,) = windowed.run(None, {"mfcc": seen[None, :end], "length": np.array([end], np.int32)})
         np.testing.assert_allclose(answers["lstm"], expected[0], atol=1e-4)
+
+
+def test_the_mlp_looks_again_when_enough_is_new_and_at_the_end(bundles: Path) -> None:
+    classifier, seen = load_classifier(bundles, FEATURES, ProviderChoice.CPU, 3.0), frames(120)
+    memory = classifier.new_memory()
+
+    def answer(end: int, *, begins: bool = False, is_final: bool = False) -> Probabilities:
+        one = Window(seen[:end], seen[:0], 0, 0.0, 1.0, begins, is_final)
+        (answers,) = classifier.classify([(one, memory)])
+        return answers["mlp"]
+
+    first = answer(40, begins=True)
+    np.testing.assert_array_equal(answer(69), first)
+    second = answer(70)
+    assert not np.array_equal(second, first)
+    np.testing.assert_array_equal(answer(80), second)
+    assert not np.array_equal(answer(81, is_final=True), second)
+    assert not np.array_equal(answer(50, begins=True), second)
 
 
 def test_an_utterance_begins_with_nothing_remembered(bundles: Path) -> None:
