@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 Tensor = Any
@@ -35,15 +36,9 @@ def running_mean(frames: Tensor) -> Tensor:
     return ops.cumsum(frames, axis=1) / count[None, :, None]
 
 
-def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean over the frames, weighted by ``weights[batch, frames, 1]``."""
-    return ops.sum(values * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
-
-
-def masked_deviation(values: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
-    """Standard deviation over the frames about ``mean[batch, values]``."""
-    variance = masked_mean(ops.square(values - mean[:, None, :]), weights)
-    return ops.sqrt(variance + VARIANCE_FLOOR)
+def _deviation(mean: Tensor, square: Tensor) -> Tensor:
+    """Standard deviation of values from their mean and the mean of their squares."""
+    return ops.sqrt(ops.maximum(square - ops.square(mean), 0.0) + VARIANCE_FLOOR)
 
 
 class CausalDynamics(keras.layers.Layer):
@@ -128,38 +123,41 @@ class WindowStatistics(keras.layers.Layer):
 
     def call(self, frames: Tensor, length: Tensor) -> Tensor:
         mask = frame_mask(frames, length)
-        mean = masked_mean(frames, mask)
-        deviation = masked_deviation(frames, mask, mean)
+        parts = ops.concatenate([mask, *thirds(mask)], axis=-1)
+        counts = ops.maximum(ops.sum(parts, axis=1), 1.0)[:, :, None]
         slope = delta(frames)
         bend = delta(slope)
+        # All sums over frames are one product of matrices: what costs here is passing over the frames.
+        values = [frames, ops.square(frames), slope, ops.square(slope), bend, ops.square(bend), ops.abs(slope)]
+        weights = ops.transpose(parts, (0, 2, 1))
+        moments = ops.matmul(weights, ops.concatenate(values, axis=-1)) / counts
+        means, squares, slopes, slope_squares, bends, bend_squares, sizes = ops.split(moments, len(values), axis=-1)
+        deviations = _deviation(means, squares)
+        mean, deviation = means[:, :1], deviations[:, :1]
+        centred = frames - mean
         far = 1e3 * (1.0 - mask)
-        parts = [
-            mean,
-            deviation,
+        statistics = [
+            mean[:, 0],
+            deviation[:, 0],
             ops.max(frames - far, axis=1),
             ops.min(frames + far, axis=1),
-            masked_deviation(slope, mask, masked_mean(slope, mask)),
-            masked_deviation(bend, mask, masked_mean(bend, mask)),
-            masked_mean(ops.abs(slope), mask),
-            masked_mean(ops.abs(frames - mean[:, None, :]), mask),
+            _deviation(slopes, slope_squares)[:, 0],
+            _deviation(bends, bend_squares)[:, 0],
+            sizes[:, 0],
+            (ops.matmul(weights[:, :1], ops.abs(centred)) / counts[:, :1])[:, 0],
         ]
-        for inside in thirds(mask):
-            some = ops.cast(ops.any(inside > 0, axis=1), "float32")
-            mean_inside = masked_mean(frames, inside)
-            parts += [
-                (mean_inside - mean) * some,
-                masked_deviation(frames, inside, mean_inside),
-                masked_mean(ops.abs(slope), inside),
-            ]
-        normal = mask * (frames - mean[:, None, :]) / deviation[:, None, :]
-        count = ops.maximum(ops.cast(length, "float32"), 1.0)[:, None]
-        together = _products(normal[:, :, : self.correlated], normal[:, :, : self.correlated]) / count
-        parts += [
-            together[:, row * self.correlated + row + 1 : (row + 1) * self.correlated] for row in range(self.correlated - 1)
-        ]
-        few = normal[:, :, : self.lagged]
-        parts += [_products(few[:, lag:], few[:, :-lag]) / count for lag in self.lags]
-        return ops.concatenate(parts, axis=-1)
+        some = ops.cast(ops.any(parts > 0, axis=1), "float32")[:, :, None]
+        apart = (means - mean) * some
+        for third in (1, 2, 3):
+            statistics += [apart[:, third], deviations[:, third], sizes[:, third]]
+        known = mask * centred[:, :, : max(self.correlated, self.lagged)] / deviation[:, :, : max(self.correlated, self.lagged)]
+        count = counts[:, 0]
+        together = _products(known[:, :, : self.correlated], known[:, :, : self.correlated]) / count
+        row, column = np.triu_indices(self.correlated, 1)
+        statistics.append(ops.take(together, row * self.correlated + column, axis=1))
+        few = known[:, :, : self.lagged]
+        statistics += [_products(few[:, lag:], few[:, :-lag]) / count for lag in self.lags]
+        return ops.concatenate(statistics, axis=-1)
 
 
 def thirds(mask: Tensor) -> list[Tensor]:
