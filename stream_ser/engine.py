@@ -44,7 +44,7 @@ class Stream:
         self._rate = sample_rate
         self._resampler = Resampler(sample_rate, recognizer.sample_rate)
         self._ready = np.empty(0, np.float32)
-        self._block = max(1, sample_rate // 50)
+        self._block = max(1, sample_rate // 10)
         self._closing = False
 
     def pull(self) -> Hop | Window | None:

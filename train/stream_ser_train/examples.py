@@ -30,7 +30,7 @@ from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
 from stream_ser_train.workers import start_worker
 
-VERSION = 4
+VERSION = 5
 """Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
 
 _NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
