@@ -91,7 +91,7 @@ def test_no_clip_of_a_test_speaker_reaches_fitting(
         return fit(recipe, BRIEF.features, heard, seed)
 
     monkeypatch.setattr(trainings, "fit", watched)
-    monkeypatch.setattr(trainings, "export_bundle", lambda *arguments: None)  # slow, and not what this is about
+    monkeypatch.setattr(trainings, "write_bundles", lambda *arguments: None)  # slow, and not what this is about
     # TensorFlow runs in this process already, and then refuses a change of its threads.
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
     monkeypatch.setattr(tf.config.threading, "set_inter_op_parallelism_threads", lambda threads: None)

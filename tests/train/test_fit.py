@@ -67,8 +67,9 @@ def test_equal_seeds_give_equal_networks() -> None:
     one, _ = fit("mlp", toy(range(1, 9)), SHORT, 3)
     same, _ = fit("mlp", toy(range(1, 9)), SHORT, 3)
     other, _ = fit("mlp", toy(range(1, 9)), SHORT, 4)
-    assert all(np.array_equal(a, b) for a, b in zip(weights(one), weights(same), strict=True))
-    assert not all(np.array_equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+    for a, b in zip(weights(one), weights(same), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)  # where memory lies decides how some processors round
+    assert not all(np.allclose(a, b, atol=1e-2) for a, b in zip(weights(one), weights(other), strict=True))
 
 
 def test_an_interrupted_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
