@@ -14,7 +14,6 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import librosa
 import numpy as np
 import opensmile
@@ -33,6 +32,8 @@ RATE = MfccSettings().sample_rate
 
 def common_design(window: bench.Samples) -> Callable[[], object]:
     """Mean of 40 librosa MFCCs over the window, and ``predict`` of a Keras LSTM, as speech-emotion projects do it live."""
+    import keras
+
     model = keras.Sequential(
         [keras.Input((40, 1)), keras.layers.LSTM(128), *(keras.layers.Dense(units, "relu") for units in (64, 32, 8))]
     )
@@ -47,6 +48,7 @@ def common_design(window: bench.Samples) -> Callable[[], object]:
 def peers(window: bench.Samples) -> dict[str, Callable[[], object]]:
     """By name, what each does once a hop."""
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+    smile.process_signal(window, RATE)  # before TensorFlow is loaded: afterwards its first call corrupts memory
     return {
         "librosa + Keras predict": common_design(window),
         "python_speech_features": lambda: mfcc(window, RATE, numcep=13, nfft=512),
