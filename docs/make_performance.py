@@ -1,4 +1,4 @@
-"""Draws docs/results/bench.png from docs/results/bench.json: what a hop is made of, and how many streams a machine serves.
+"""Draws docs/results/bench.png from docs/results/bench.json, and prints the README's table of it and of peers.json.
 
 Run from the root of the repository: python docs/make_performance.py
 """
@@ -17,7 +17,28 @@ import matplotlib.pyplot as plt
 RESULTS = Path(__file__).parent / "results"
 
 
+def table() -> list[str]:
+    """Rows of the README's table."""
+    result = json.loads((RESULTS / "bench.json").read_text())
+    hop, client = result["hop_ms"], result["end_to_end_ms"]
+    rows = [
+        ("a hop of one stream, all of it", f"{hop['p50']:.2f} ms, p99 {hop['p99']:.2f} ms"),
+        ("from its last sample in the ring to a client", f"{client['p50']:.1f} ms, p99 {client['p99']:.1f} ms"),
+        ("streams that speak at once in real time", f"{result['max_streams_realtime']}"),
+        ("in silence", f"{result['idle_cpu_percent']:.1f} % of a core"),
+        ("memory", f"{result['rss_mb']:.0f} MB"),
+        ("from start to ready", f"{result['ready_s']:.1f} s"),
+    ]
+    peers = json.loads((RESULTS / "peers.json").read_text())["peers"]
+    rows += [
+        (f"{name} on the window, each hop", f"{peer['ms']:.0f} ms, {peer['ratio']:.0f} times ours")
+        for name, peer in peers.items()
+    ]
+    return [f"| {what} | {measured} |" for what, measured in rows]
+
+
 def main() -> None:
+    print("\n".join(table()))
     result = json.loads((RESULTS / "bench.json").read_text())
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     stages = result["hop_ms"]["stages"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 from stream_ser.decision import DecisionSettings
@@ -65,6 +66,12 @@ def test_no_label_on_what_nobody_says_is_a_measured_claim() -> None:
     signals = json.loads((ROOT / "docs/results/non-speech.json").read_text())["signals"]
     assert len(signals) == 7
     assert all(signal == {"minutes": 10.0, "emotion_messages": 0} for signal in signals.values())
+
+
+def test_the_table_of_costs_is_that_of_the_result_files() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for row in runpy.run_path(str(ROOT / "docs/make_performance.py"))["table"]():
+        assert row in readme, f"README lacks: {row}"
 
 
 def test_the_pages_it_points_to_are_there() -> None:
