@@ -31,7 +31,7 @@ def table() -> list[str]:
     ]
     peers = json.loads((RESULTS / "peers.json").read_text())["peers"]
     rows += [
-        (f"{name} on the window, each hop", f"{peer['ms']:.0f} ms, {peer['ratio']:.0f} times ours")
+        (f"{name} on the window, each hop", f"{peer['ms']:.1f} ms, {peer['ratio']:.1f} times ours")
         for name, peer in peers.items()
     ]
     return [f"| {what} | {measured} |" for what, measured in rows]
