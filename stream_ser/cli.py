@@ -179,9 +179,10 @@ def bench(
     from rich.console import Console
 
     from stream_ser import bench as measure
-    from stream_ser.models.provider import choose_provider
+    from stream_ser.errors import choose
+    from stream_ser.models.provider import ProviderChoice
 
-    measure.bench(choose_provider(provider), hop, window, json, Console())
+    measure.bench(choose(ProviderChoice, provider, "--provider"), hop, window, json, Console())
 
 
 @app.command()

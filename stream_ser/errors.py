@@ -1,5 +1,25 @@
 """The one kind of error that a user can meet and mend."""
 
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
 
 class UserError(Exception):
     """Says in one line what was wrong, the value, and what to do next. The command line prints it and exits with 1."""
+
+
+def choose(choices: type[_Choice], value: str, option: str) -> _Choice:
+    """What ``option`` was given, as one of its choices.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    try:
+        return choices(value)
+    except ValueError:
+        allowed = " or ".join(choice.value for choice in choices)
+        raise UserError(f"{option} is {value!r}; it must be {allowed}") from None

@@ -23,18 +23,6 @@ class ProviderChoice(StrEnum):
     CPU = "cpu"
 
 
-def choose_provider(value: str) -> ProviderChoice:
-    """Read what ``--provider`` was given.
-
-    Raises:
-        UserError: it is none of them.
-    """
-    try:
-        return ProviderChoice(value)
-    except ValueError:
-        raise UserError(f"--provider is {value!r}; it must be {', '.join(ProviderChoice)}") from None
-
-
 class ProviderError(UserError):
     """A provider that was asked for cannot run.
 

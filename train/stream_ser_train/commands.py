@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 
-from stream_ser.errors import UserError
+from stream_ser.errors import UserError, choose
 from stream_ser_train.corpus import Corpus, CorpusError, cache_folder, default_place, describe_words, open_corpora, open_corpus
 from stream_ser_train.progress import bar
 from stream_ser_train.workers import import_tensorflow
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class RecipeChoice(StrEnum):
@@ -93,11 +90,3 @@ def open_data(data: Sequence[Path], console: Console) -> Corpus:
     for line in describe_words(corpus):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return corpus
-
-
-def choose(choices: type[_Choice], value: str, option: str) -> _Choice:
-    try:
-        return choices(value)
-    except ValueError:
-        allowed = " or ".join(choice.value for choice in choices)
-        raise UserError(f"{option} is {value!r}; it must be {allowed}") from None

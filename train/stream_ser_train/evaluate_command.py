@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from stream_ser import provenance
-from stream_ser.errors import UserError
-from stream_ser_train.commands import choose, open_data
+from stream_ser.errors import UserError, choose
+from stream_ser_train.commands import open_data
 from stream_ser_train.corpus import Corpus, cache_folder
 from stream_ser_train.examples import hear
 from stream_ser_train.non_speech import LEVELS_DB, count_all
