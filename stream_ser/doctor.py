@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream_ser.audio.devices import Device, find_device, input_devices, supported_rates
-from stream_ser.audio.file import DEMO
-from stream_ser.audio.source import AudioError
+from stream_ser.daemon import open_source
 from stream_ser.errors import UserError
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import BUNDLED, FILES, load_bundle
+from stream_ser.models.bundle import BUNDLED, LIVE, load_bundle
 from stream_ser.models.classifier import load_classifier
 from stream_ser.models.provider import CPU
 from stream_ser.settings import Settings
@@ -108,18 +107,15 @@ def _cuda_libraries() -> list[str]:
 def _models(settings: Settings) -> list[str]:
     folder = BUNDLED if settings.models is None else settings.models
     said = []
-    for name in FILES:
-        bundle = load_bundle(folder / name, MfccSettings(), [CPU])
-        said.append(f"{name} {bundle.metadata.version}, {len(bundle.metadata.labels)} labels")
+    for name in LIVE:
+        bundle = load_bundle(folder / f"{name}.onnx", MfccSettings(), [CPU])
+        said.append(f"{name}.onnx {bundle.metadata.version}, {len(bundle.metadata.labels)} labels")
     return said
 
 
 def _source(settings: Settings) -> list[str]:
     if settings.input is not None:
-        file = DEMO if settings.input == "demo" else Path(settings.input)
-        if not file.is_file():
-            raise AudioError(f"no sound file at {file}; --input takes a WAV, FLAC or OGG file, or demo")
-        return [f"file {file.name}"]
+        return [f"file {open_source(settings).name}"]
     devices = input_devices()
     chosen = find_device(settings.device, devices)
     return [_describe(device, chosen) for device in devices]

@@ -19,6 +19,9 @@ MODELS = ("lstm", "mlp")
 STEPPED = "lstm-step"
 """The LSTM once more, as a recurrence: it takes the frames of a hop and the state of a stream."""
 
+LIVE = ("mlp", STEPPED)
+"""The models that listening runs; the windowed LSTM is what the stepping one is measured by."""
+
 FILES = tuple(f"{name}.onnx" for name in (*MODELS, STEPPED))
 """What a bundle folder holds."""
 
@@ -29,11 +32,10 @@ FORMAT = "1"
 _PREFIX = "stream_ser."
 
 _Signature = tuple[set[str], set[str]]
-_SIGNATURES: tuple[_Signature, _Signature] = (
-    ({"mfcc", "length"}, {"probabilities"}),
-    ({"mfcc", "state", "window"}, {"probabilities", "next_state"}),
-)
-"""Inputs and outputs of a model that sees windows, and of one that steps."""
+"""Inputs and outputs."""
+
+_SEES_WINDOWS: _Signature = {"mfcc", "length"}, {"probabilities"}
+_STEPS: _Signature = {"mfcc", "state", "window"}, {"probabilities", "next_state"}
 
 
 class BundleError(UserError):
@@ -139,7 +141,7 @@ def load_bundle(file: Path, features: MfccSettings, providers: list[str]) -> Bun
 def _verify_shape(session: ort.InferenceSession, metadata: Metadata, file: Path) -> None:
     outputs = {node.name: node for node in session.get_outputs()}
     found = {node.name for node in session.get_inputs()}, set(outputs)
-    needed = _SIGNATURES[metadata.name == STEPPED]
+    needed = _STEPS if metadata.name == STEPPED else _SEES_WINDOWS
     if found != needed:
         raise BundleError(f"{file} has the inputs and outputs {_listed(found)}; it needs {_listed(needed)}; train it again")
     emotions = outputs["probabilities"].shape[-1]

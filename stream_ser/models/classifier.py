@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from stream_ser.decision import Probabilities
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import BUNDLED, STEPPED, Bundle, BundleError, load_bundle
+from stream_ser.models.bundle import BUNDLED, LIVE, Bundle, BundleError, load_bundle
 from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError, require_cuda, verify_cuda
 from stream_ser.models.window import Frames, Window
 
 LOOK_AGAIN = 0.3
-"""Seconds of new frames after which the MLP looks at the window again; in between, and as long as the LSTM answers each hop,
-its last answer stands. One look costs more than the LSTM's steps of three hops."""
+"""Seconds of new frames after which the MLP looks at the window again; in between its last answer stands beside the LSTM's
+newest. A look passes over the whole window."""
 
 
 class Memory:
@@ -156,5 +156,5 @@ def load_classifier(folder: Path | None, features: MfccSettings, choice: Provide
 
 def _load(folder: Path | None, features: MfccSettings, provider: str, window: float, reason: str) -> Classifier:
     place = BUNDLED if folder is None else folder
-    mlp, lstm = (load_bundle(place / f"{name}.onnx", features, [provider]) for name in ("mlp", STEPPED))
+    mlp, lstm = (load_bundle(place / f"{name}.onnx", features, [provider]) for name in LIVE)
     return Classifier(mlp, lstm, window, reason)

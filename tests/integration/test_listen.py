@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -173,3 +174,16 @@ class TestRefusals:
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert result.returncode == 1
         assert result.stderr == "stream-ser: training needs tensorflow; install with: pip install 'stream-ser[train]'\n"
+
+
+@pytest.mark.parametrize(("source", "code"), [("demo", 0), ("nothing.wav", 1)])
+def test_the_doctor_says_whether_listening_would_work(source: str, code: int) -> None:
+    settings = {"STREAM_SER_INPUT": source, "STREAM_SER_PORT": "0"}
+    with Command("doctor", "--json", env=settings) as doctor:
+        assert doctor.wait() == code, doctor.errors
+    findings = {finding["name"]: finding["ok"] for finding in json.loads(doctor.output)["findings"]}
+    assert findings.pop("source") is (code == 0)
+    assert all(findings.values())
+    with Command("doctor", env=settings) as doctor:
+        assert doctor.wait() == code
+        assert ("FAIL source" in doctor.output) is (code == 1)
