@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,14 @@ from websockets.sync.client import connect
 from stream_ser import protocol
 from stream_ser.audio.file import DEMO
 from stream_ser.decision import Decision, DecisionSettings, fuse
-from stream_ser.engine import Engine, Stream, Worker
+from stream_ser.engine import Deliver, Engine, Stream, Worker
 from stream_ser.errors import UserError
 from stream_ser.events import Emotion, Event
 from stream_ser.features import MfccSettings, StreamingMfcc
 from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.provider import ProviderChoice, ProviderError
-from stream_ser.models.window import Window
 from stream_ser.provenance import origin
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, windows
 from stream_ser.server import Server
 from stream_ser.vad import SpeechGate, VoiceActivity
 
@@ -45,7 +44,11 @@ _HOPS_OF_MANY = 25
 _WARM = 35
 """Hops before measuring: by then an utterance fills the window."""
 
+_SETTLE_SECONDS = 2.0
+"""After its readiness a process still finishes what it started with."""
+
 _IDLE_SECONDS = 10.0
+"""How long its processor time is then counted."""
 
 Samples = NDArray[np.float32]
 
@@ -97,7 +100,7 @@ def stages(classifier: Classifier, hop: float, window: float) -> dict[str, Sprea
     signal = speech((_HOPS + _WARM) * hop, features.sample_rate)
     pieces = np.split(signal, len(signal) // round(hop * features.sample_rate))
     detector, extractor = VoiceActivity(), StreamingMfcc(features)
-    asked = _windows(pieces, hop, window, classifier.step)
+    asked = windows(Recognizer(features, hop, window, step=classifier.step), signal)
     memory, answers = classifier.new_memory(), list[dict[str, NDArray[np.float32]]]()
     decision = Decision(classifier.labels, hop, DecisionSettings())
     event = Emotion(0.0, 1.0, "calm", _named(classifier), {"lstm": _named(classifier), "mlp": _named(classifier)}, False)
@@ -143,7 +146,7 @@ def process(provider: ProviderChoice) -> Process:
             if not any(line.startswith("Connect to") for line in listen.stdout):
                 raise UserError(f"stream-ser listen did not start (exit code {listen.wait()}); run it by itself to see why")
             ready = time.perf_counter() - began
-            time.sleep(2.0)
+            time.sleep(_SETTLE_SECONDS)
             before = _cpu_seconds(listen.pid)
             time.sleep(_IDLE_SECONDS)
             idle = 100.0 * (_cpu_seconds(listen.pid) - before) / _IDLE_SECONDS
@@ -214,19 +217,6 @@ def bench(choice: ProviderChoice, hop: float, window: float, file: Path | None, 
         console.print(f"Results: {file}", soft_wrap=True, highlight=False)
 
 
-def _windows(pieces: list[Samples], hop: float, window: float, step: int) -> list[Window]:
-    """What the recogniser asks, each with its own copy of the frames."""
-    recognizer = Recognizer(MfccSettings(), hop, window, step=step)
-    asked = []
-    for piece in pieces:
-        _, one = recognizer.advance(piece)
-        if one is not None:
-            asked.append(replace(one, mfcc=one.mfcc.copy(), new=one.new.copy()))
-            recognizer.answer({"none": np.full(8, 0.125, np.float32)})
-        recognizer.drain()
-    return asked
-
-
 def _named(classifier: Classifier) -> dict[str, float]:
     return dict.fromkeys(classifier.labels, 1.0 / len(classifier.labels))
 
@@ -249,10 +239,7 @@ def load(classifier: Classifier, count: int, hop: float, window: float, hops: in
         for event in events:
             protocol.encode(protocol.of_event(event))
 
-    streams: list[Stream] = []
-    for _ in range(count):
-        recognizer = Recognizer(features, hop, window, classifier.labels, step=classifier.step)
-        streams.append(engine.add(features.sample_rate, recognizer, deliver, lambda: None))
+    streams = [_open(engine, hop, window, deliver) for _ in range(count)]
     signal = speech(7.0, features.sample_rate)
     shifts = np.random.default_rng(0).integers(0, len(signal), count)
     taken, used = [], []
@@ -266,19 +253,29 @@ def load(classifier: Classifier, count: int, hop: float, window: float, hops: in
     return Load(count, Spread.of(taken[_WARM:]), round(100.0 * float(np.mean(used[_WARM:])) / hop, 1))
 
 
+def _open(engine: Engine, hop: float, window: float, deliver: Deliver) -> Stream:
+    features, classifier = MfccSettings(), engine.classifier
+    recognizer = Recognizer(features, hop, window, classifier.labels, step=classifier.step)
+    return engine.add(features.sample_rate, recognizer, deliver, lambda: None)
+
+
 async def _to_a_client(classifier: Classifier, hop: float, window: float) -> Spread:
-    features = MfccSettings()
-    loop, engine = asyncio.get_running_loop(), Engine(classifier)
-    server = Server(list)
+    loop, engine, connected = asyncio.get_running_loop(), Engine(classifier), asyncio.Event()
+
+    def greet() -> list[protocol.ServerMessage]:
+        connected.set()
+        return []
+
+    server = Server(greet)
 
     def publish(events: list[Event]) -> None:
         for event in events:
             server.publish(protocol.of_event(event))
 
-    recognizer = Recognizer(features, hop, window, classifier.labels, step=classifier.step)
-    stream = engine.add(
-        features.sample_rate, recognizer, lambda events: _ignore(loop.call_soon_threadsafe(publish, events)), lambda: None
-    )
+    def deliver(events: list[Event]) -> None:
+        loop.call_soon_threadsafe(publish, events)
+
+    stream = _open(engine, hop, window, deliver)
     address = await server.start("127.0.0.1", 0)
     written: dict[int, float] = {}
     taken: list[float] = []
@@ -286,8 +283,7 @@ async def _to_a_client(classifier: Classifier, hop: float, window: float) -> Spr
     worker = Worker(engine, failures.append)
     client = threading.Thread(target=_receive, args=(address, written, taken, hop))
     client.start()
-    while not server.clients:
-        await asyncio.sleep(0.01)
+    await connected.wait()
     worker.start()
     await asyncio.to_thread(_play, stream, hop, written)
     await asyncio.to_thread(worker.stop)
@@ -296,10 +292,6 @@ async def _to_a_client(classifier: Classifier, hop: float, window: float) -> Spr
     if failures:
         raise failures[0]
     return Spread.of(taken)
-
-
-def _ignore(_: object) -> None:
-    """Drop what a call returns."""
 
 
 def _play(stream: Stream, hop: float, written: dict[int, float]) -> None:

@@ -17,7 +17,7 @@ their hops at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ PAUSE = 0.2
 
 LONGEST_HOP = 0.5
 """Seconds; a longer hop could hold the ends of two utterances."""
+
+_NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,3 +312,24 @@ class Recognizer:
 
     def _by_label(self, probabilities: Probabilities) -> dict[str, float]:
         return dict(zip(self._labels, probabilities.tolist(), strict=True))
+
+
+def windows(recognizer: Recognizer, samples: NDArray[np.float32]) -> list[Window]:
+    """Every window that the recogniser asks about in a whole signal, each with its own copy of the frames.
+
+    What the answers would be changes nothing of what is asked; events are dropped.
+    """
+    asked: list[Window] = []
+
+    def keep(window: Window | None) -> None:
+        if window is not None:
+            asked.append(replace(window, mfcc=window.mfcc.copy(), new=window.new.copy()))
+            recognizer.answer({"none": _NO_OPINION})
+
+    while len(samples):
+        taken, window = recognizer.advance(samples)
+        keep(window)
+        samples = samples[taken:]
+    keep(recognizer.finish())
+    recognizer.drain()
+    return asked

@@ -84,16 +84,10 @@ class VoiceActivity:
 
 def push_all(detectors: Sequence[SpeechDetector], pieces: Sequence[NDArray[np.float32]]) -> list[list[float]]:
     """What ``push`` returns for each of the detectors with its piece; the real ones share the runs of the network."""
-    said: list[list[float]] = [[] for _ in detectors]
-    real = [(number, one) for number, one in enumerate(detectors) if isinstance(one, VoiceActivity)]
-    for (number, _), probabilities in zip(
-        real, _run([one for _, one in real], [pieces[number] for number, _ in real]), strict=True
-    ):
-        said[number] = probabilities
-    for number, other in enumerate(detectors):
-        if not isinstance(other, VoiceActivity):
-            said[number] = other.push(pieces[number])
-    return said
+    pairs = list(zip(detectors, pieces, strict=True))
+    real = [(one, piece) for one, piece in pairs if isinstance(one, VoiceActivity)]
+    said = iter(_run([one for one, _ in real], [piece for _, piece in real]))
+    return [next(said) if isinstance(one, VoiceActivity) else one.push(piece) for one, piece in pairs]
 
 
 def _run(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]]) -> list[list[float]]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from counted import count_windows
 from rich.console import Console
 
 from stream_ser import bench
-from stream_ser.decision import Probabilities
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import Memory, load_classifier
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.provider import CPU, ProviderChoice
-from stream_ser.models.window import Window
 from stream_ser.vad import SpeechGate, VoiceActivity
 
 
@@ -56,14 +54,7 @@ def test_the_file_holds_every_figure(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("brief")
 def test_every_stream_is_answered_in_a_loaded_hop(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0)
-    asked: list[int] = []
-    answer = classifier.classify
-
-    def counted(windows: Sequence[tuple[Window, Memory]]) -> list[dict[str, Probabilities]]:
-        asked.append(len(windows))
-        return answer(windows)
-
-    monkeypatch.setattr(classifier, "classify", counted)
+    asked = count_windows(monkeypatch, classifier)
     bench.load(classifier, 5, 0.1, 3.0, 40)
     assert len(asked) == 48
     assert sum(asked[8:]) > 0.9 * 5 * 40

@@ -2,23 +2,21 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from counted import count_windows
 from signals import RATE, Samples, Syllables, silence, voice
 
 from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
-from stream_ser.decision import Probabilities
 from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
 from stream_ser.events import Emotion, Event, Gap, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import Classifier, Memory, load_classifier
+from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.provider import ProviderChoice
-from stream_ser.models.window import Window
 from stream_ser.recognizer import Hop, Recognizer
 
 
@@ -91,14 +89,7 @@ def test_streams_together_hear_what_they_hear_alone(classifier: Classifier) -> N
 
 
 def test_one_call_answers_the_windows_of_all_streams(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    answer = classifier.classify
-
-    def counted(asked: Sequence[tuple[Window, Memory]]) -> list[dict[str, Probabilities]]:
-        sizes.append(len(asked))
-        return answer(asked)
-
-    monkeypatch.setattr(classifier, "classify", counted)
+    sizes = count_windows(monkeypatch, classifier)
     engine = Engine(classifier)
     for _ in range(5):
         Listener(engine).write(talk(1), last=True)

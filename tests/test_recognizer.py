@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings, StreamingMfcc
 from stream_ser.models.window import Window
-from stream_ser.recognizer import LEAD, Recognizer
+from stream_ser.recognizer import LEAD, Recognizer, windows
 
 
 def new(**changed: float) -> Recognizer:
@@ -99,23 +98,12 @@ def test_the_window_holds_the_reference_frames_of_the_utterance(conversation: Sa
 def test_the_new_frames_are_those_of_the_utterance_each_once(hop: float, step: int) -> None:
     rng = np.random.default_rng(1)
     signal = [silence(0.3), voice(0.8, rng), silence(0.4), voice(0.5, rng), silence(0.9), voice(0.6, rng)]
-    recognizer, rest = Recognizer(MfccSettings(), hop, detector=Syllables(), step=step), np.concatenate(signal)
-    windows: list[Window] = []
-
-    def keep(window: Window | None) -> None:
-        if window is not None:
-            windows.append(replace(window, mfcc=window.mfcc.copy(), new=window.new.copy()))
-            recognizer.answer(opinion(window))
-
-    while len(rest):
-        taken, window = recognizer.advance(rest)
-        keep(window)
-        rest = rest[taken:]
-    keep(recognizer.finish())
-    ends = [number + 1 for number, window in enumerate(windows) if window.is_final]
+    recognizer = Recognizer(MfccSettings(), hop, detector=Syllables(), step=step)
+    asked = windows(recognizer, np.concatenate(signal))
+    ends = [number + 1 for number, window in enumerate(asked) if window.is_final]
     assert len(ends) == 2
     for first, end in ((0, ends[0]), (ends[0], ends[1])):
-        utterance = windows[first:end]
+        utterance = asked[first:end]
         assert [window.begins for window in utterance] == [True] + [False] * (len(utterance) - 1)
         given, whole = np.concatenate([window.new for window in utterance]), utterance[-1].mfcc
         np.testing.assert_array_equal(given, whole[: len(whole) // step * step])

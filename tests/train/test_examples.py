@@ -9,12 +9,12 @@ from signals import Syllables, silence, voice
 from speech_corpus import clip_name, write_corpus
 from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import open_corpus
-from stream_ser_train.examples import Replay, hear, utterances, windows
+from stream_ser_train.examples import Replay, hear, utterances
 from stream_ser_train.progress import silent
 
 from stream_ser.features import MfccSettings, StreamingMfcc
 from stream_ser.models.window import Window
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, windows
 
 FEATURES = MfccSettings()
 

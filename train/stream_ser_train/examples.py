@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from stream_ser_export.whole import whole
 
-from stream_ser.decision import Probabilities
-from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.window import Frames, Window
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, windows
 from stream_ser.vad import CHUNK, VoiceActivity
 from stream_ser_train.augmentation import CopySettings, augment
 from stream_ser_train.corpus import Clip
@@ -32,8 +30,6 @@ from stream_ser_train.workers import start_worker
 
 VERSION = 5
 """Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
-
-_NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +72,6 @@ class Replay:
 
     def reset(self) -> None:
         self._samples = 0
-
-
-def windows(recognizer: Recognizer, samples: NDArray[np.float32]) -> list[Window]:
-    """Every window that the recogniser asks about in a whole signal, each with its own copy of the frames."""
-    asked: list[Window] = []
-
-    def keep(window: Window | None) -> None:
-        if window is not None:
-            asked.append(replace(window, mfcc=window.mfcc.copy(), new=window.new.copy()))
-            recognizer.answer({"none": _NO_OPINION})
-
-    while len(samples):
-        taken, window = recognizer.advance(samples)
-        keep(window)
-        samples = samples[taken:]
-    keep(recognizer.finish())
-    recognizer.drain()
-    return asked
 
 
 def utterances(asked: Sequence[Window]) -> tuple[Frames, ...]:

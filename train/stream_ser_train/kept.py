@@ -10,7 +10,12 @@ import stream_ser
 from stream_ser_train.answers import Calibrated
 from stream_ser_train.corpus import Clip
 
-_LIVE = ("decision.py", "recognizer.py", "silero.py", "vad.py", "features/mfcc.py", "features/window.py")
+_LIVE = tuple(
+    f"{module}.py"
+    for module in [
+        "decision", "recognizer", "silero", "vad", "features/mfcc", "features/window", "models/classifier", "models/window"
+    ]
+)  # fmt: skip
 _TESTS = ("answers.py", "augmentation.py", "calibration.py", "examples.py", "robustness.py", "streaming.py")
 
 

@@ -23,11 +23,18 @@ def frame_mask(frames: Tensor, length: Tensor) -> Tensor:
     return ops.cast(position[None, :] < ops.cast(length, "int32")[:, None], "float32")[:, :, None]
 
 
+BEFORE = 4
+"""Frames that a slope looks back on."""
+
+
+def slopes(frames: Tensor) -> Tensor:
+    """Slope of each coefficient over five frames, by regression (HTK Book, section 5.9), for all but the first four."""
+    return (2.0 * (frames[:, 4:] - frames[:, :-4]) + frames[:, 3:-1] - frames[:, 1:-3]) / 10.0
+
+
 def delta(frames: Tensor) -> Tensor:
-    """Slope of each coefficient over the last five frames, by regression (HTK Book, section 5.9), seen causally."""
-    first = frames[:, :1]
-    padded = ops.concatenate([first, first, first, first, frames], axis=1)
-    return (2.0 * (padded[:, 4:] - padded[:, :-4]) + padded[:, 3:-1] - padded[:, 1:-3]) / 10.0
+    """The slope of every frame, seen causally: the first frame stands for those before it."""
+    return slopes(ops.concatenate([frames[:, :1]] * BEFORE + [frames], axis=1))
 
 
 def running_mean(frames: Tensor) -> Tensor:
@@ -150,7 +157,8 @@ class WindowStatistics(keras.layers.Layer):
         apart = (means - mean) * some
         for third in (1, 2, 3):
             statistics += [apart[:, third], deviations[:, third], sizes[:, third]]
-        known = mask * centred[:, :, : max(self.correlated, self.lagged)] / deviation[:, :, : max(self.correlated, self.lagged)]
+        some_of = max(self.correlated, self.lagged)
+        known = mask * centred[:, :, :some_of] / deviation[:, :, :some_of]
         count = counts[:, 0]
         together = _products(known[:, :, : self.correlated], known[:, :, : self.correlated]) / count
         row, column = np.triu_indices(self.correlated, 1)

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_ser.features import MfccSettings
-from stream_ser.recognizer import Recognizer
-from stream_ser_train.examples import windows
+from stream_ser.recognizer import Recognizer, windows
 from stream_ser_train.progress import Step
 from stream_ser_train.workers import start_worker
 

@@ -16,12 +16,12 @@ from stream_ser_export.whole import whole
 
 from stream_ser.audio.resample import resample
 from stream_ser.features import MfccSettings
-from stream_ser.recognizer import Recognizer
+from stream_ser.recognizer import Recognizer, windows
 from stream_ser_train.answers import Calibrated, clip_answers
 from stream_ser_train.augmentation import reverberate
 from stream_ser_train.corpus import Clip
 from stream_ser_train.evaluate import Outcome, fuse
-from stream_ser_train.examples import Heard, utterances, windows
+from stream_ser_train.examples import Heard, utterances
 from stream_ser_train.kept import kept
 from stream_ser_train.protocols import FUSED
 from stream_ser_train.scores import score

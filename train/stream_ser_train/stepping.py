@@ -14,14 +14,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stream_ser_train.layers import SLOPE_SCALE, VARIANCE_FLOOR
+from stream_ser_train.layers import BEFORE, SLOPE_SCALE, VARIANCE_FLOOR, slopes
 from stream_ser_train.networks import MEMBER, NORMALISE, LstmSettings
 
 Tensor = Any
 """A Keras tensor; Keras declares no type for it."""
-
-_BEFORE = 4
-"""Frames that a slope looks back on."""
 
 
 class SteppingLstm:
@@ -43,7 +40,7 @@ class SteppingLstm:
         self._normalise = network.get_layer(NORMALISE)
         self._members = [_Member(network, number, settings) for number in range(settings.members)]
         self.coefficients: int = network.inputs[0].shape[-1]
-        self._sizes = [1, _BEFORE * self.coefficients, self.coefficients]
+        self._sizes = [1, BEFORE * self.coefficients, self.coefficients]
         self._sizes += [
             size for _ in self._members for size in (settings.units, settings.units, 1, settings.units, settings.units)
         ]
@@ -66,19 +63,18 @@ class SteppingLstm:
         """
         count, before, total, *members = ops.split(state, np.cumsum(self._sizes)[:-1].tolist(), axis=1)
         frames = self._normalise(mfcc)
-        first = ops.tile(frames[:, 0], (1, _BEFORE))
+        first = ops.tile(frames[:, 0], (1, BEFORE))
         before = ops.where(count == 0.0, first, before)
-        sofar = ops.concatenate([ops.reshape(before, (-1, _BEFORE, self.coefficients)), frames], axis=1)
-        slope = (2.0 * (sofar[:, 4:] - sofar[:, :-4]) + sofar[:, 3:-1] - sofar[:, 1:-3]) / 10.0
+        sofar = ops.concatenate([ops.reshape(before, (-1, BEFORE, self.coefficients)), frames], axis=1)
         sums = total[:, None, :] + ops.cumsum(frames, axis=1)
         taken = ops.cast(ops.shape(frames)[1], "float32")
         counts = count[:, :, None] + 1.0 + ops.cast(ops.arange(ops.shape(frames)[1]), "float32")[None, :, None]
-        dynamics = ops.concatenate([frames, frames - sums / counts, SLOPE_SCALE * slope], axis=-1)
+        dynamics = ops.concatenate([frames, frames - sums / counts, SLOPE_SCALE * slopes(sofar)], axis=-1)
         width = 3 * self.coefficients * self._settings.stack
         steps = ops.reshape(dynamics, (-1, ops.shape(frames)[1] // self._settings.stack, width))
 
         keep = ops.minimum(1.0, window / (count + taken))
-        last = ops.reshape(sofar[:, -_BEFORE:], (-1, _BEFORE * self.coefficients))
+        last = ops.reshape(sofar[:, -BEFORE:], (-1, BEFORE * self.coefficients))
         parts = [(count + taken) * keep, last, sums[:, -1] * keep]
         logits = []
         for number, member in enumerate(self._members):

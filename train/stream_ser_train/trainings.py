@@ -36,7 +36,18 @@ LICENCE = "that of the training data"
 
 _SOURCES = tuple(
     f"{module}.py"
-    for module in ["augmentation", "batches", "examples", "fit", "frame_augmentation", "layers", "networks", "original"]
+    for module in [
+        "augmentation",
+        "batches",
+        "bundling",
+        "examples",
+        "fit",
+        "frame_augmentation",
+        "layers",
+        "networks",
+        "original",
+        "stepping",
+    ]
 )
 """What a change of makes kept trainings stale."""
 
