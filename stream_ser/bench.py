@@ -88,7 +88,7 @@ def speech(seconds: float, rate: int) -> Samples:
     """Somebody who speaks without a pause: the longest utterance of the demo recording, again and again."""
     samples, _ = soundfile.read(DEMO, dtype="float32")
     gate = SpeechGate()
-    changes = [change for probability in VoiceActivity().push(samples) if (change := gate.update(probability))]
+    changes = [change for sound in VoiceActivity().push(samples) if (change := gate.update(sound))]
     start, end = max(((one.start, one.end) for one in changes if one.end is not None), key=lambda span: span[1] - span[0])
     utterance = samples[start:end]
     return np.asarray(np.resize(utterance, round(seconds * rate)), np.float32)

@@ -26,7 +26,7 @@ from stream_ser.decision import Decision, DecisionSettings, Probabilities, fuse
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import FrameHistory, MfccSettings, StreamingMfcc
 from stream_ser.models.window import Window
-from stream_ser.vad import CHUNK, SpeechDetector, SpeechGate, Utterance, VoiceActivity
+from stream_ser.vad import CHUNK, Sound, SpeechDetector, SpeechGate, Utterance, VoiceActivity
 
 LEAD = 0.1
 """Seconds before the detected start, and after the detected end, that belong to the utterance's window."""
@@ -156,7 +156,7 @@ class Recognizer:
         self._filled += taken
         return taken, self._complete() if self._filled == self._hop_length else None
 
-    def hear(self, frames: NDArray[np.float32], speech: Sequence[float]) -> Window | None:
+    def hear(self, frames: NDArray[np.float32], speech: Sequence[Sound]) -> Window | None:
         """Learn what the hop that ``take`` returned holds; return the window to answer if it asks for one.
 
         Args:
@@ -247,13 +247,13 @@ class Recognizer:
         self._unheard = True
         return Hop(samples)
 
-    def _heed(self, frames: NDArray[np.float32], speech: Sequence[float]) -> Utterance | None:
+    def _heed(self, frames: NDArray[np.float32], speech: Sequence[Sound]) -> Utterance | None:
         """Learn what the hop holds; return the utterance that ended in it. One that begins is told as an event."""
         self._unheard = False
         self._history.append(frames)
         ended: Utterance | None = None
-        for probability in speech:
-            change = self._gate.update(probability)
+        for sound in speech:
+            change = self._gate.update(sound)
             if change is None:
                 continue
             if change.end is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_ser.vad import Sound
+
 RATE = 16_000
 
 Samples = NDArray[np.float32]
@@ -17,15 +19,23 @@ class Syllables:
         self._chunk = chunk
         self._tail = np.empty(0, np.float32)
 
-    def push(self, samples: Samples) -> list[float]:
+    def push(self, samples: Samples) -> list[Sound]:
         buffer = np.concatenate((self._tail, samples))
         count = len(buffer) // self._chunk
         self._tail = buffer[count * self._chunk :]
         chunks = buffer[: count * self._chunk].reshape(count, self._chunk)
-        return [1.0 if np.abs(chunk).max() > 0.01 else 0.0 for chunk in chunks]
+        return [
+            said(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
+            for chunk in chunks
+        ]
 
     def reset(self) -> None:
         self._tail = np.empty(0, np.float32)
+
+
+def said(probability: float, level: float = -30.0) -> Sound:
+    """What a detector says of a chunk."""
+    return Sound(probability, level)
 
 
 def voice(seconds: float, rng: np.random.Generator) -> Samples:
@@ -37,3 +47,10 @@ def voice(seconds: float, rng: np.random.Generator) -> Samples:
 
 def silence(seconds: float) -> Samples:
     return np.zeros(round(seconds * RATE), np.float32)
+
+
+def talk_over_background() -> Samples:
+    """A voice for one second, after and before others 26 dB below it for one second each."""
+    rng = np.random.default_rng(2)
+    others = [np.float32(0.12) * voice(1.0, rng) for _ in range(2)]
+    return np.concatenate((silence(0.5), others[0], voice(1.0, rng) * 2.4, others[1], silence(0.9)))

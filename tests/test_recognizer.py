@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals import RATE, Samples, Syllables, silence, voice
+from signals import RATE, Samples, Syllables, silence, talk_over_background, voice
 
 from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
@@ -91,6 +91,19 @@ def test_the_window_holds_the_reference_frames_of_the_utterance(conversation: Sa
             recognizer.answer(opinion(window))
         rest = rest[taken:]
     assert seen > 15
+
+
+def test_an_answer_speaks_for_the_voice_and_not_for_the_background_before_and_after_it() -> None:
+    signal = talk_over_background()
+    events = hear(new(), [signal])
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"]
+    (final,) = (event for event in events if isinstance(event, Emotion) and event.is_final)
+    (end,) = (event for event in events if isinstance(event, SpeechEnd))
+    assert final.start == end.start == pytest.approx(1.5, abs=0.1)
+    assert final.end == end.end
+    assert 2.5 < end.end < 3.1, "others talk until 3.5 s"
+    asked = windows(new(), signal)
+    assert [one.start < 1.4 for one in asked if one.begins] == [True, False], "the LSTM begins anew with the voice"
 
 
 @pytest.mark.parametrize("hop", [0.01, 0.03, 0.1, 0.5])

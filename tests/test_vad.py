@@ -5,15 +5,21 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import said
 
 from stream_ser.audio.file import DEMO
-from stream_ser.vad import CHUNK, SpeechGate, Utterance, VoiceActivity
+from stream_ser.vad import CHUNK, Sound, SpeechGate, Utterance, VoiceActivity
 
-SPEECH, SILENCE = 0.9, 0.1
+SPEECH, SILENCE, UNDECIDED = said(0.9), said(0.1, -60.0), said(0.45)
 
 
-def run(gate: SpeechGate, probabilities: list[float]) -> list[Utterance]:
-    return [change for probability in probabilities if (change := gate.update(probability)) is not None]
+def run(gate: SpeechGate, sounds: list[Sound]) -> list[Utterance]:
+    return [change for sound in sounds if (change := gate.update(sound)) is not None]
+
+
+def talk(level: float, chunks: int) -> list[Sound]:
+    """Speech whose level flutters by a few decibels, as that of syllables does."""
+    return [said(0.9, level + 3.0 * np.sin(number)) for number in range(chunks)]
 
 
 def test_an_utterance_starts_where_its_first_chunk_began_and_ends_after_its_last() -> None:
@@ -32,9 +38,9 @@ def test_a_pause_within_an_utterance_does_not_end_it() -> None:
 
 def test_between_the_thresholds_nothing_changes() -> None:
     gate = SpeechGate()
-    assert run(gate, [0.45] * 50) == []
+    assert run(gate, [UNDECIDED] * 50) == []
     run(gate, [SPEECH] * 4)
-    assert run(gate, [0.45] * 50) == []
+    assert run(gate, [UNDECIDED] * 50) == []
     assert gate.utterance == Utterance(50 * CHUNK)
 
 
@@ -45,19 +51,65 @@ def test_close_ends_the_utterance_where_speech_ended() -> None:
     assert gate.close() is None
 
 
-@given(st.lists(st.floats(0, 1), max_size=300))
-def test_utterances_are_ordered_and_apart(probabilities: list[float]) -> None:
+def test_talk_in_the_background_neither_prolongs_an_utterance_nor_begins_one() -> None:
+    voice, others = talk(-20.0, 60), talk(-38.0, 40)
+    start, end = run(SpeechGate(), voice + others)
+    assert (start, end.start) == (Utterance(0), 0)
+    assert end.end is not None
+    assert 60 * CHUNK <= end.end <= 76 * CHUNK
+
+
+def test_an_utterance_that_began_with_the_background_begins_where_the_voice_stands_out() -> None:
+    gate = SpeechGate()
+    (start,) = run(gate, talk(-38.0, 40) + talk(-20.0, 60))
+    assert start == Utterance(0)
+    assert gate.utterance is not None
+    assert gate.utterance.start == pytest.approx(40 * CHUNK, abs=3 * CHUNK)
+
+
+def test_a_voice_that_swells_keeps_its_beginning() -> None:
+    gate = SpeechGate()
+    run(gate, [said(0.9, -35.0 + number / 8) for number in range(80)])
+    assert gate.utterance == Utterance(0)
+
+
+def test_a_voice_that_begins_softly_keeps_its_beginning() -> None:
+    gate = SpeechGate()
+    run(gate, talk(-36.0, 5) + talk(-20.0, 40))
+    assert gate.utterance == Utterance(0)
+
+
+def test_after_a_shout_a_soft_voice_is_heard_again() -> None:
+    gate = SpeechGate()
+    run(gate, talk(-10.0, 60) + [SILENCE] * 20 + talk(-32.0, 60))
+    assert gate.utterance is not None
+    assert gate.utterance.start < (60 + 20 + 50) * CHUNK
+
+
+def test_a_gate_that_was_reset_knows_no_foreground() -> None:
+    gate = SpeechGate()
+    run(gate, talk(-10.0, 60))
+    gate.reset()
+    assert run(gate, talk(-45.0, 10)) == [Utterance(0)]
+
+
+@given(st.lists(st.builds(Sound, st.floats(0, 1), st.floats(-90, 0)), max_size=300))
+def test_utterances_are_ordered_and_apart(sounds: list[Sound]) -> None:
     gate, time = SpeechGate(), 0
-    open_start: int | None = None
-    for change in run(gate, probabilities):
+    begun: int | None = None
+    for sound in sounds:
+        change = gate.update(sound)
+        if gate.utterance is not None:
+            assert time <= gate.utterance.start < gate.speech_end
+        if change is None:
+            continue
         if change.end is None:
-            assert open_start is None
-            assert change.start >= time
-            open_start = change.start
+            assert begun is None
+            begun = change.start
         else:
-            assert change.start == open_start
-            assert change.start < change.end
-            time, open_start = change.end, None
+            assert begun is not None
+            assert begun <= change.start < change.end
+            time, begun = change.end, None
 
 
 @settings(max_examples=10, deadline=None)
@@ -66,8 +118,8 @@ def test_probabilities_do_not_depend_on_the_chunking(cuts: list[int], seed: int)
     signal = np.random.default_rng(seed).uniform(-0.5, 0.5, 16_000).astype(np.float32)
     whole = VoiceActivity().push(signal)
     detector = VoiceActivity()
-    cut = [p for piece in np.split(signal, sorted(cuts)) for p in detector.push(piece)]
-    assert cut == pytest.approx(whole, abs=1e-5)
+    cut = [sound for piece in np.split(signal, sorted(cuts)) for sound in detector.push(piece)]
+    np.testing.assert_allclose(cut, whole, atol=1e-4)
     assert len(whole) == 16_000 // CHUNK
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from signals import Syllables, silence, voice
+from signals import Syllables, said, silence, talk_over_background, voice
 from speech_corpus import clip_name, write_corpus
 from stream_ser_train.augmentation import CopySettings
 from stream_ser_train.corpus import open_corpus
@@ -38,6 +38,16 @@ def test_an_utterance_is_put_together_from_its_windows(window: float) -> None:
     assert len(whole[0]) == pytest.approx(230 + 20, abs=8)
 
 
+def test_an_utterance_that_began_with_the_background_is_that_of_the_voice() -> None:
+    signal = talk_over_background()
+    (frames,) = utterances(listened(signal))
+    first = round(1.4 * FEATURES.frames_per_second)
+    whole = StreamingMfcc(FEATURES).push(signal)
+    starts = [np.abs(whole[first + shift : first + shift + len(frames)] - frames).max() for shift in range(-10, 11)]
+    assert min(starts) < 1e-4
+    assert 110 < len(frames) < 180
+
+
 def test_windows_are_those_that_the_live_recogniser_asks_about() -> None:
     signal = np.concatenate((silence(0.3), voice(1.0, np.random.default_rng(0)), silence(1.0)))
     asked = listened(signal)
@@ -52,10 +62,10 @@ def test_windows_are_those_that_the_live_recogniser_asks_about() -> None:
 
 
 def test_a_replay_says_at_its_own_speed_what_was_said() -> None:
-    said = [0.0] * 10 + [1.0] * 20 + [0.0] * 10
-    slow, fast = Replay(said, 0.5), Replay(said, 2.0)
-    assert sum(slow.push(np.zeros(80 * 512, np.float32))) == pytest.approx(40, abs=2)
-    assert sum(fast.push(np.zeros(20 * 512, np.float32))) == pytest.approx(10, abs=1)
+    sounds = [said(0.0)] * 10 + [said(1.0)] * 20 + [said(0.0)] * 10
+    slow, fast = Replay(sounds, 0.5), Replay(sounds, 2.0)
+    assert sum(sound.speech for sound in slow.push(np.zeros(80 * 512, np.float32))) == pytest.approx(40, abs=2)
+    assert sum(sound.speech for sound in fast.push(np.zeros(20 * 512, np.float32))) == pytest.approx(10, abs=1)
     assert len(fast.push(np.zeros(5_000, np.float32))) == 9
 
 

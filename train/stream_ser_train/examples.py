@@ -22,13 +22,13 @@ from stream_ser_export.whole import whole
 from stream_ser.features import MfccSettings
 from stream_ser.models.window import Frames, Window
 from stream_ser.recognizer import Recognizer, windows
-from stream_ser.vad import CHUNK, VoiceActivity
+from stream_ser.vad import CHUNK, Sound, VoiceActivity
 from stream_ser_train.augmentation import CopySettings, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
 from stream_ser_train.workers import start_worker
 
-VERSION = 5
+VERSION = 6
 """Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
 
 
@@ -46,42 +46,45 @@ class Recording:
 
     def __init__(self) -> None:
         self._detector = VoiceActivity()
-        self.probabilities: list[float] = []
+        self.said: list[Sound] = []
 
-    def push(self, samples: NDArray[np.float32]) -> list[float]:
+    def push(self, samples: NDArray[np.float32]) -> list[Sound]:
         said = self._detector.push(samples)
-        self.probabilities += said
+        self.said += said
         return said
 
     def reset(self) -> None:
         self._detector.reset()
-        self.probabilities.clear()
+        self.said.clear()
 
 
 class Replay:
     """Says what a detector said of the same speech before it was sped up by ``speed``."""
 
-    def __init__(self, probabilities: Sequence[float], speed: float) -> None:
-        self._probabilities, self._speed = probabilities, speed
+    def __init__(self, said: Sequence[Sound], speed: float) -> None:
+        self._said, self._speed = said, speed
         self._samples = 0
 
-    def push(self, samples: NDArray[np.float32]) -> list[float]:
+    def push(self, samples: NDArray[np.float32]) -> list[Sound]:
         before, self._samples = self._samples // CHUNK, self._samples + len(samples)
-        last = len(self._probabilities) - 1
-        return [self._probabilities[min(last, round(i * self._speed))] for i in range(before, self._samples // CHUNK)]
+        last = len(self._said) - 1
+        return [self._said[min(last, round(i * self._speed))] for i in range(before, self._samples // CHUNK)]
 
     def reset(self) -> None:
         self._samples = 0
 
 
 def utterances(asked: Sequence[Window]) -> tuple[Frames, ...]:
-    """The frames of each utterance whose windows these are, however many windows it takes to cover it."""
+    """The frames of each utterance whose windows these are, however many windows it takes to cover it.
+
+    An utterance whose start moved on begins with the first window after that.
+    """
     whole: list[Frames] = []
     parts: list[Frames] = []
     first = end = 0
     for window in asked:
-        if not parts:
-            first = end = window.first_frame
+        if window.begins:
+            parts, first, end = [], window.first_frame, window.first_frame
         new = window.mfcc[end - window.first_frame :]
         parts.append(new)
         end += len(new)
@@ -136,7 +139,7 @@ def _listen(clip: Clip, copies: CopySettings, features: MfccSettings) -> list[tu
     found = [utterances(windows(Recognizer(features, detector=detector), samples))]
     for copy in range(1, copies.count + 1):
         altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}", copies)
-        replay = Replay(detector.probabilities, speed)
+        replay = Replay(detector.said, speed)
         found.append(utterances(windows(Recognizer(features, detector=replay), altered)))
     return found
 

@@ -16,6 +16,7 @@ from stream_ser.events import EMOTIONS, Emotion, Event, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.models.window import Window
 from stream_ser.recognizer import Recognizer
+from stream_ser.vad import Sound
 from stream_ser_train.answers import Calibrated, Live
 from stream_ser_train.corpus import Clip
 from stream_ser_train.evaluate import Outcome
@@ -61,9 +62,7 @@ class StreamTest:
             heard = Recording()
             heard.push(samples)
             for row, classify in enumerate(opened):
-                labels[row, column] = labels_in_time(
-                    stream(samples, classify, self.features, heard.probabilities, classify.step)
-                )
+                labels[row, column] = labels_in_time(stream(samples, classify, self.features, heard.said, classify.step))
         with whole(self.file) as partial:
             np.savez(partial, labels=labels)
 
@@ -72,7 +71,7 @@ def stream(
     samples: NDArray[np.float32],
     classify: Callable[[Window], Mapping[str, Probabilities]],
     features: MfccSettings,
-    speech: Sequence[float],
+    speech: Sequence[Sound],
     step: int,
 ) -> list[Event]:
     """What the recogniser says of a signal, given in chunks.
@@ -81,7 +80,7 @@ def stream(
         samples: at the rate of ``features``.
         classify: answers its windows.
         features: what a frame is.
-        speech: the detector's probabilities for the signal.
+        speech: what the detector says of the signal.
         step: frames that the model which steps takes at a time.
     """
     recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0), step=step)
