@@ -22,6 +22,9 @@ from stream_ser.errors import UserError
 CHUNK = 512
 """Samples that one probability speaks for: 32 ms."""
 
+SEEN = 128
+"""Numbers that the network makes of a chunk by itself."""
+
 Floats = NDArray[np.float32]
 
 _PADDING = 64
@@ -65,7 +68,7 @@ class SpeechNetwork:
         self._last = np.ascontiguousarray(last[_NARROW : 2 * _NARROW]), bias
 
     def encode(self, chunks: Floats) -> Floats:
-        """What the network sees in each chunk by itself: ``[n, 512]`` in [-1, 1] -> ``[n, 128]``."""
+        """What the network sees in each chunk by itself: ``[n, CHUNK]`` in [-1, 1] -> ``[n, SEEN]``."""
         count = len(chunks)
         padded = np.empty((count, CHUNK + 2 * _PADDING), np.float32)
         padded[:, _PADDING:-_PADDING] = chunks
@@ -79,7 +82,7 @@ class SpeechNetwork:
         return _rectified(seen, self._last)
 
     def remember(self, seen: Floats, memory: Floats) -> tuple[Floats, Floats]:
-        """Take one chunk of each stream, ``seen[n, 128]`` with ``memory[n, 2, 128]``; a new stream's memory is zeros.
+        """Take one chunk of each stream, ``seen[n, SEEN]`` with ``memory[n, 2, 128]``; a new stream's memory is zeros.
 
         Returns:
             Probability of speech, ``[n]``, and the new memory.

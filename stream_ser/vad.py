@@ -6,7 +6,7 @@ Others who talk in the background are speech to the network too. The gate keeps 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_ser.silero import CHUNK as CHUNK
-from stream_ser.silero import no_memory, speech_network
+from stream_ser.silero import SEEN, no_memory, speech_network
 
 LOUDEST = 0.05
 """Peak that the network is shown at most. Shouting near full scale looks less like speech to it than the same voice
@@ -51,17 +51,6 @@ class Sound(NamedTuple):
     """Mean power, dB of full scale."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunks:
-    """Chunks of a stream as they are looked at: all as ``plain[n, CHUNK]``, those that are ``quiet`` also as ``raised``."""
-
-    plain: NDArray[np.float32]
-    quiet: list[bool]
-    raised: NDArray[np.float32]
-    levels: list[float]
-    """dB of full scale."""
-
-
 class SpeechDetector(Protocol):
     """What finds speech in one stream; :class:`VoiceActivity` is the real one."""
 
@@ -78,65 +67,96 @@ class VoiceActivity:
 
     def reset(self) -> None:
         """Return to the state of a new stream."""
-        self._tail: NDArray[np.float32] = np.empty(0, np.float32)
-        self._peak = 0.0
+        self.tail: NDArray[np.float32] = np.empty(0, np.float32)
+        """Samples of the chunk that is not complete."""
+        self.peak = 0.0
+        """Of the samples lately."""
         self.memory = no_memory(2)
         """The network's, of the plain looks and of the raised ones."""
 
     def push(self, samples: NDArray[np.float32]) -> list[Sound]:
         """Take samples in [-1, 1] at 16 kHz, any number; return what is said of each chunk they complete."""
-        (sounds,) = _run([self], [samples])
+        (sounds,) = _push([self], [samples])
         return sounds
-
-    def cut(self, samples: NDArray[np.float32]) -> Chunks:
-        """Take samples as ``push`` does; return the chunks they complete."""
-        buffer = np.concatenate((self._tail, samples))
-        count = len(buffer) // CHUNK
-        self._tail = buffer[count * CHUNK :]
-        chunks = buffer[: count * CHUNK].reshape(count, CHUNK)
-        peaks = []
-        for peak in np.abs(chunks).max(axis=1).tolist():
-            self._peak = max(peak, self._peak * _RELEASE)
-            peaks.append(self._peak)
-        limits = LOUDEST / np.maximum(np.array(peaks, np.float32), _SOFTEST)[:, None]
-        quiet = [peak < QUIET for peak in peaks]
-        levels = 10.0 * np.log10(np.einsum("ij,ij->i", chunks, chunks) / CHUNK + _SOFTEST)
-        raised = chunks[quiet] * np.minimum(RAISED, limits[quiet])
-        return Chunks(chunks * np.minimum(1.0, limits), quiet, raised, levels.tolist())
 
 
 def push_all(detectors: Sequence[SpeechDetector], pieces: Sequence[NDArray[np.float32]]) -> list[list[Sound]]:
     """What ``push`` returns for each of the detectors with its piece; the real ones share the runs of the network."""
     pairs = list(zip(detectors, pieces, strict=True))
     real = [(one, piece) for one, piece in pairs if isinstance(one, VoiceActivity)]
-    said = iter(_run([one for one, _ in real], [piece for _, piece in real]))
+    said = iter(_push([one for one, _ in real], [piece for _, piece in real]))
     return [next(said) if isinstance(one, VoiceActivity) else one.push(piece) for one, piece in pairs]
 
 
-def _run(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]]) -> list[list[Sound]]:
-    network = speech_network()
-    cut = [one.cut(piece) for one, piece in zip(detectors, pieces, strict=True)]
-    said: list[list[float]] = [[] for _ in detectors]
-    looks = [part for chunks in cut for part in (chunks.plain, chunks.raised)]
-    ends = np.cumsum([len(look) for look in looks])
-    if not ends.any():
+def _push(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]]) -> list[list[Sound]]:
+    """Detectors that complete as many chunks go together."""
+    alike: dict[int, list[int]] = {}
+    for number, (one, piece) in enumerate(zip(detectors, pieces, strict=True)):
+        alike.setdefault((len(one.tail) + len(piece)) // CHUNK, []).append(number)
+    said: list[list[Sound]] = [[] for _ in detectors]
+    for count, numbers in alike.items():
+        some = [detectors[number] for number in numbers]
+        for number, sounds in zip(numbers, _push_alike(some, [pieces[number] for number in numbers], count), strict=True):
+            said[number] = sounds
+    return said
+
+
+def _push_alike(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]], count: int) -> Iterable[list[Sound]]:
+    """``push`` for detectors whose pieces complete ``count`` chunks each."""
+    chunks = _cut(detectors, pieces, count)
+    if not count:
         return [[] for _ in detectors]
-    seen = np.split(network.encode(np.concatenate(looks)), ends[:-1])
-    plain, raised = seen[::2], [iter(one) for one in seen[1::2]]
-    for turn in range(max(len(one.quiet) for one in cut)):
-        turned = [number for number, one in enumerate(cut) if len(one.quiet) > turn]
-        twice = [number for number in turned if cut[number].quiet[turn]]
-        rows = np.stack([plain[number][turn] for number in turned] + [next(raised[number]) for number in twice])
-        memory = [detectors[number].memory[0] for number in turned] + [detectors[number].memory[1] for number in twice]
-        probabilities, kept = network.remember(rows, np.stack(memory))
-        for place, number in enumerate(turned):
-            # A stream that is not quiet is looked at once; should it become quiet, the second look goes on from the first.
-            detectors[number].memory = kept[[place, place]]
-            said[number].append(float(probabilities[place]))
-        for place, number in enumerate(twice, start=len(turned)):
-            detectors[number].memory[1] = kept[place]
-            said[number][-1] = max(said[number][-1], TRUST * float(probabilities[place]))
-    return [list(map(Sound, speech, one.levels)) for speech, one in zip(said, cut, strict=True)]
+    levels = 10.0 * np.log10(np.einsum("ijk,ijk->ij", chunks, chunks) / CHUNK + _SOFTEST)
+    speech = _look(detectors, chunks)
+    return [list(map(Sound, *both)) for both in zip(speech.tolist(), levels.tolist(), strict=True)]
+
+
+def _cut(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+    """``float32[detector, count, CHUNK]``; what is left of the pieces stays with the detectors."""
+    samples = np.empty((len(detectors), count * CHUNK), np.float32)
+    for row, one, piece in zip(samples, detectors, pieces, strict=True):
+        waiting = np.concatenate((one.tail, piece))
+        row[:], one.tail = waiting[: count * CHUNK], waiting[count * CHUNK :].copy()
+    return samples.reshape(len(detectors), count, CHUNK)
+
+
+def _look(detectors: Sequence[VoiceActivity], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of speech, ``float32[detector, chunk]``; the detectors remember."""
+    peaks = _recent_peaks(detectors, chunks)
+    limits = LOUDEST / np.maximum(peaks, _SOFTEST)[:, :, None]
+    quiet = peaks < QUIET
+    raised = chunks[quiet] * np.minimum(RAISED, limits[quiet])
+    plain = (chunks * np.minimum(1.0, limits)).reshape(-1, CHUNK)
+    network = speech_network()
+    seen = np.zeros((2, *quiet.shape, SEEN), np.float32)
+    both = network.encode(np.concatenate((plain, raised)))
+    seen[0], seen[1, quiet] = both[: len(plain)].reshape(seen[0].shape), both[len(plain) :]
+    memory = np.stack([one.memory for one in detectors])
+    speech = np.empty(quiet.shape, np.float32)
+    for turn, twice in enumerate(quiet.T):
+        rows = np.concatenate((seen[0, :, turn], seen[1, twice, turn]))
+        probabilities, kept = network.remember(rows, np.concatenate((memory[:, 0], memory[twice, 1])))
+        first, second = probabilities[: len(detectors)], probabilities[len(detectors) :]
+        # A stream that is not quiet is looked at once; should it become quiet, the second look goes on from the first.
+        memory[:] = kept[: len(detectors), None]
+        memory[twice, 1] = kept[len(detectors) :]
+        speech[:, turn] = first
+        speech[twice, turn] = np.maximum(first[twice], TRUST * second)
+    for one, kept in zip(detectors, memory, strict=True):
+        one.memory = kept.copy()
+    return speech
+
+
+def _recent_peaks(detectors: Sequence[VoiceActivity], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest sample lately, as of each chunk, ``float32[detector, chunk]``; the detectors remember the last."""
+    peaks: NDArray[np.float32] = np.abs(chunks).max(axis=2)
+    recent = np.array([one.peak for one in detectors])
+    for turn in range(peaks.shape[1]):
+        recent = np.maximum(peaks[:, turn], recent * _RELEASE)
+        peaks[:, turn] = recent
+    for one, peak in zip(detectors, recent.tolist(), strict=True):
+        one.peak = peak
+    return peaks
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,16 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from python_speech_features import get_filterbanks, lifter
 from scipy.fft import dct
 
 _EPSILON = np.finfo(np.float64).eps
 """Stands for an empty filter before the logarithm, as in python_speech_features."""
+
+_BLOCK = 100
+"""Frames that are transformed at a time, or those of one stream: their spectra stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,28 @@ class Transform:
     def __init__(self, settings: MfccSettings) -> None:
         self.settings = settings
         bank = get_filterbanks(settings.filters, settings.fft_length, settings.sample_rate, settings.low_hz, settings.high_hz)
-        self._filters: NDArray[np.float64] = np.ascontiguousarray(bank.T)
+        self._filters = np.ascontiguousarray(bank.T / settings.fft_length, np.float32)
         self._cepstrum = _cepstral_matrix(settings)
         self._taper: NDArray[np.float64] = np.hamming(settings.frame_length)
 
     def __call__(self, frames: NDArray[np.float64]) -> NDArray[np.float32]:
-        """``float64[frames, frame_length]`` -> ``float32[frames, coefficients]``."""
-        if not len(frames):
-            return np.empty((0, self.settings.coefficients), np.float32)
-        spectrum = np.fft.rfft(frames * self._taper, self.settings.fft_length)
-        power = (spectrum.real**2 + spectrum.imag**2) / self.settings.fft_length
-        energy = power @ self._filters
+        """``float64[stream, frames, frame_length]`` -> ``float32[stream, frames, coefficients]``."""
+        streams, count, length = frames.shape
+        coefficients = np.empty((streams, count, self.settings.coefficients), np.float32)
+        block = max(1, _BLOCK // max(1, count))
+        for first in range(0, streams if count else 0, block):
+            tapered = frames[first : first + block] * self._taper
+            found = self._log_energies(tapered.reshape(-1, length)) @ self._cepstrum
+            coefficients[first : first + block] = found.reshape(-1, count, found.shape[1])
+        return coefficients
+
+    def _log_energies(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Power in single precision: sums of positive numbers keep its seven digits, which transforms before and after do not.
+        spectrum = np.fft.rfft(frames, self.settings.fft_length).astype(np.complex64).view(np.float32)
+        squares = np.square(spectrum)
+        energy: NDArray[np.float64] = ((squares[:, ::2] + squares[:, 1::2]) @ self._filters).astype(np.float64)
         energy[energy == 0.0] = _EPSILON
-        return (np.log(energy) @ self._cepstrum).astype(np.float32)
+        return np.log(energy)
 
 
 @cache
@@ -86,58 +99,67 @@ class StreamingMfcc:
 
     def __init__(self, settings: MfccSettings) -> None:
         self.settings = settings
-        self._transform = transform(settings)
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream: the next sample is the first of a new one."""
-        self._previous = 0.0
-        self._framed = False
-        self._tail: NDArray[np.float64] = np.empty(0)
+        self.framed = False
+        """Whether a frame was returned."""
+        self.tail: NDArray[np.float64] = np.zeros(1)
+        """The sample before the next frame, for pre-emphasis, and those of that frame which are there."""
 
     def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
         """Take finite mono samples ``[n]``, any ``n``; return the frames they complete, ``float32[frames, coefficients]``."""
-        return self._transform(self.cut(samples))
-
-    def cut(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Take samples as ``push`` does; return the frames they complete as they go into the transform."""
-        length, step = self.settings.frame_length, self.settings.frame_step
-        if len(samples) == 0:
-            return np.empty((0, length))
-        buffer = np.concatenate((self._tail, self._emphasise(samples)))
-        count = max(0, (len(buffer) - length) // step + 1)
-        self._tail = buffer[count * step :].copy()
-        if count == 0:
-            return np.empty((0, length))
-        self._framed = True
-        frames: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(buffer, length)[: count * step : step]
+        (frames,) = push_all([self], [samples])
         return frames
 
     def flush(self) -> NDArray[np.float32]:
         """End the stream: return the last, zero-padded frame if samples are left for one, then reset."""
         overlap = self.settings.frame_length - self.settings.frame_step
-        left = len(self._tail) > (overlap if self._framed else 0)
-        frame = np.zeros((int(left), self.settings.frame_length))
-        frame[:, : len(self._tail)] = self._tail
+        left = len(self.tail) - 1 > (overlap if self.framed else 0)
+        rest = _emphasised(self.tail[None], self.settings)
+        frame = np.zeros((1, int(left), self.settings.frame_length))
+        frame[:, :, : rest.shape[1]] = rest
         self.reset()
-        return self._transform(frame)
-
-    def _emphasise(self, samples: NDArray[np.floating]) -> NDArray[np.float64]:
-        signal = samples.astype(np.float64)
-        emphasised = np.empty_like(signal)
-        emphasised[1:] = signal[1:] - self.settings.preemphasis * signal[:-1]
-        emphasised[0] = signal[0] - self.settings.preemphasis * self._previous
-        self._previous = float(signal[-1])
-        return emphasised
+        last: NDArray[np.float32] = transform(self.settings)(frame)[0]
+        return last
 
 
 def push_all(streams: Sequence[StreamingMfcc], pieces: Sequence[NDArray[np.floating]]) -> list[NDArray[np.float32]]:
-    """What ``push`` returns for each of the streams, all of the same settings, with its piece: one transform for all."""
-    if not streams:
-        return []
-    cut = [stream.cut(piece) for stream, piece in zip(streams, pieces, strict=True)]
-    frames = transform(streams[0].settings)(np.concatenate(cut))
-    return np.split(frames, np.cumsum([len(one) for one in cut])[:-1])
+    """What ``push`` returns for each of the streams, all of the same settings, with its piece.
+
+    Streams that have as many samples, as those of one engine mostly do, are transformed together.
+    """
+    alike: dict[tuple[int, int], list[int]] = {}
+    for number, (stream, piece) in enumerate(zip(streams, pieces, strict=True)):
+        alike.setdefault((len(stream.tail), len(piece)), []).append(number)
+    frames: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(streams)
+    for numbers in alike.values():
+        some = [streams[number] for number in numbers]
+        for number, found in zip(numbers, _push_alike(some, [pieces[number] for number in numbers]), strict=True):
+            frames[number] = found
+    return frames
+
+
+def _push_alike(streams: Sequence[StreamingMfcc], pieces: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """``push`` for streams with tails and pieces of equal lengths: ``float32[stream, frames, coefficients]``."""
+    settings = streams[0].settings
+    length, step = settings.frame_length, settings.frame_step
+    buffer = np.concatenate((np.stack([stream.tail for stream in streams]), np.stack(pieces)), axis=1)
+    count = max(0, (buffer.shape[1] - 1 - length) // step + 1)
+    for stream, tail in zip(streams, buffer[:, count * step :], strict=True):
+        stream.tail = tail.copy()
+        stream.framed |= count > 0
+    if not count:
+        return np.empty((len(streams), 0, settings.coefficients), np.float32)
+    frames = sliding_window_view(_emphasised(buffer, settings), length, axis=1)[:, : count * step : step]
+    return transform(settings)(frames)
+
+
+def _emphasised(samples: NDArray[np.float64], settings: MfccSettings) -> NDArray[np.float64]:
+    """``[stream, samples]`` pre-emphasised, less the first, which none comes before."""
+    emphasised: NDArray[np.float64] = samples[:, 1:] - settings.preemphasis * samples[:, :-1]
+    return emphasised
 
 
 def _cepstral_matrix(settings: MfccSettings) -> NDArray[np.float64]:
