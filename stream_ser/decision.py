@@ -23,7 +23,7 @@ def fuse(models: Sequence[Probabilities]) -> Probabilities:
     The logarithmic pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825): of calibrated models it stays nearly calibrated,
     where the arithmetic mean is right more often than it says.
     """
-    logarithms = np.mean([np.log(np.maximum(model, _LEAST)) for model in models], axis=0)
+    logarithms = np.log(np.maximum(models, _LEAST)).sum(axis=0) / len(models)
     powers = np.exp(logarithms - logarithms.max(axis=-1, keepdims=True))
     fused: Probabilities = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
     return fused

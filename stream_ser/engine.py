@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -68,7 +69,9 @@ class Stream:
             elif len(chunk.samples):
                 self._ready = self._resampler.push(chunk.samples)
             elif not ended:
-                return None
+                self.ring.wanted = max(1, math.ceil(self.recognizer.missing * self._rate / self.recognizer.sample_rate))
+                if self.ring.waiting < self.ring.wanted and not self.ring.ended:
+                    return None
             elif not self._closing:
                 self._closing = True
                 self._ready = self._resampler.push(chunk.samples, last=True)
@@ -84,7 +87,7 @@ class Engine:
     def __init__(self, classifier: Classifier) -> None:
         self.classifier = classifier
         self.filled = Signal()
-        """Set when any stream has new audio."""
+        """Set when any stream has audio for its next hop."""
         self._streams: list[Stream] = []
 
     def add(self, sample_rate: int, recognizer: Recognizer, deliver: Deliver, on_end: Callable[[], None]) -> Stream:

@@ -128,6 +128,11 @@ class Recognizer:
         """Seconds of the stream taken so far."""
         return self._seconds(self._heard + self._filled + (self._skipped or 0))
 
+    @property
+    def missing(self) -> int:
+        """Samples that complete the hop in progress."""
+        return self._hop_length - self._filled
+
     def advance(self, samples: NDArray[np.float32]) -> tuple[int, Window | None]:
         """Take samples up to the end of the hop; return how many, and the window to answer if the hop asks for one.
 

@@ -200,6 +200,24 @@ class Recording(Recognizer):
         return taken, hop
 
 
+@pytest.mark.parametrize(("rate", "most"), [(16_000, 1), (44_100, 2)], ids=["as it is", "resampled"])
+def test_the_worker_is_woken_once_a_hop_or_twice_since_a_resampler_holds_back(
+    classifier: Classifier, rate: int, most: int
+) -> None:
+    engine = Engine(classifier)
+    stream = engine.add(rate, Recognizer(MfccSettings()), lambda events: None, lambda: None)
+    settle(engine)
+    engine.filled.wait(0.0)
+    woken = 0
+    for _ in range(300):
+        stream.ring.write(np.zeros(rate // 100, np.float32))
+        if engine.filled.wait(0.0):
+            woken += 1
+            settle(engine)
+    assert 28 <= woken <= 30 * most, "three seconds in blocks of 10 ms"
+    assert stream.recognizer.time > 2.8
+
+
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
 def test_a_source_is_heard_to_its_last_sample(classifier: Classifier, rate: int) -> None:
     engine, recognizer = Engine(classifier), Recording()

@@ -44,7 +44,9 @@ class SampleRing:
     def __init__(self, capacity: int, filled: Signal) -> None:
         self.capacity = capacity
         self.filled = filled
-        """Set after every write."""
+        """Set by a write after which the reader has what it waits for."""
+        self.wanted = 1
+        """Samples that the reader waits for: it need not be woken for fewer."""
         self.drained = Signal()
         """Set after every read."""
         self.ended = False
@@ -53,6 +55,11 @@ class SampleRing:
         self._promised = 0
         self._written = 0
         self._read = 0
+
+    @property
+    def waiting(self) -> int:
+        """Samples written and not read, at most ``capacity``."""
+        return min(self.capacity, self._written - self._read)
 
     @property
     def room(self) -> int:
@@ -69,7 +76,8 @@ class SampleRing:
         self._data[at : at + head] = kept[:head]
         self._data[: len(kept) - head] = kept[head:]
         self._written = self._promised
-        self.filled.set()
+        if self._written - self._read >= self.wanted:
+            self.filled.set()
 
     def end(self) -> None:
         """Say that no more samples will come."""

@@ -99,3 +99,16 @@ def test_a_write_wakes_the_waiting_reader() -> None:
     ring.write(numbered(0, 1))
     reader.join()
     assert woken.is_set()
+
+
+def test_a_reader_is_woken_for_no_fewer_samples_than_it_waits_for() -> None:
+    signal = Signal()
+    ring = SampleRing(100, signal)
+    ring.wanted = 30
+    ring.write(numbered(0, 20))
+    assert not signal.wait(0.0)
+    assert ring.waiting == 20
+    ring.write(numbered(20, 10))
+    assert signal.wait(0.0)
+    ring.end()
+    assert signal.wait(0.0)
