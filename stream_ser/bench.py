@@ -41,8 +41,11 @@ STREAMS = (1, 10, 50, 100, 200, 400, 800, 1_600)
 
 _HOPS = 200
 _HOPS_OF_MANY = 25
-_WARM = 35
-"""Hops before measuring: by then an utterance fills the window."""
+_JOINING = 10
+"""Hops over which many streams begin: people do not begin to speak at once."""
+
+_WARM = 35 + _JOINING
+"""Hops before measuring: by then utterances fill the window."""
 
 _SETTLE_SECONDS = 2.0
 """After its readiness a process still finishes what it started with."""
@@ -231,7 +234,7 @@ def _time(work: Callable[[Any], object], items: list[Any]) -> Spread:
 
 
 def load(classifier: Classifier, count: int, hop: float, window: float, hops: int) -> Load:
-    """A hop of ``count`` streams that all speak: from samples in the rings to messages."""
+    """A hop of ``count`` streams that all speak: from samples in the rings to messages. They began within a second."""
     features = MfccSettings()
     engine, length = Engine(classifier), round(hop * features.sample_rate)
 
@@ -244,8 +247,9 @@ def load(classifier: Classifier, count: int, hop: float, window: float, hops: in
     shifts = np.random.default_rng(0).integers(0, len(signal), count)
     taken, used = [], []
     for number in range(_WARM + hops):
-        for stream, shift in zip(streams, shifts, strict=True):
-            stream.ring.write(np.take(signal, np.arange(length) + shift + number * length, mode="wrap"))
+        for order, (stream, shift) in enumerate(zip(streams, shifts, strict=True)):
+            if number >= order % _JOINING:
+                stream.ring.write(np.take(signal, np.arange(length) + shift + number * length, mode="wrap"))
         start, cpu = time.perf_counter(), time.process_time()
         engine.step()
         taken.append(time.perf_counter() - start)

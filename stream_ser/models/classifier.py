@@ -13,6 +13,7 @@ from stream_ser.decision import Probabilities
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, LIVE, Bundle, BundleError, load_bundle
 from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError, require_cuda, verify_cuda
+from stream_ser.models.running import Bound, Direct, Run
 from stream_ser.models.window import Frames, Window
 
 LOOK_AGAIN = 0.3
@@ -48,10 +49,12 @@ class Classifier:
     def __init__(self, mlp: Bundle, lstm: Bundle, window: float, reason: str) -> None:
         if mlp.metadata.labels != lstm.metadata.labels:
             raise BundleError(f"the models disagree on labels: the mlp has {', '.join(mlp.metadata.labels)}")
-        self._mlp, self._lstm = mlp.session, lstm.session
+        self._on_device = lstm.provider == CUDA
+        self._mlp = self._run_of(mlp, ["probabilities"])
+        self._lstm = self._run_of(lstm, ["probabilities", "next_state"])
         self._window = np.array(window * lstm.metadata.features.frames_per_second, np.float32)
         self._look_again = round(LOOK_AGAIN * lstm.metadata.features.frames_per_second)
-        (state,) = (node for node in self._lstm.get_inputs() if node.name == "state")
+        (state,) = (node for node in lstm.session.get_inputs() if node.name == "state")
         self._state_size = int(state.shape[1])
         self._emotions = len(lstm.metadata.labels)
         self.step = lstm.metadata.step
@@ -75,6 +78,9 @@ class Classifier:
         self._look([(window, memory) for window, memory in asked if self._is_due(window, memory)])
         return [dict(memory.answers) for _, memory in asked]
 
+    def _run_of(self, bundle: Bundle, outputs: list[str]) -> Run:
+        return Bound(bundle.session, outputs, "cuda") if self._on_device else Direct(bundle.session, outputs)
+
     def _is_due(self, window: Window, memory: Memory) -> bool:
         return window.is_final or window.begins or window.last_frame - memory.looked >= self._look_again
 
@@ -83,7 +89,9 @@ class Classifier:
             return
         windows = [window.mfcc for window, _ in due]
         length = np.array([len(window) for window in windows], np.int32)
-        (answers,) = self._mlp.run(["probabilities"], {"mfcc": _stack(windows, int(length.max())), "length": length})
+        # Windows of one length, so that buffers on a device fit all.
+        longest = max(int(length.max()), int(self._window) if self._on_device else 0)
+        (answers,) = self._mlp({"mfcc": _stack(windows, longest), "length": length})
         for (window, memory), answer in zip(due, answers, strict=True):
             memory.answers["mlp"], memory.looked = answer, window.last_frame
 
@@ -101,7 +109,7 @@ class Classifier:
                 "state": np.stack([memory.state for _, memory in rows]),
                 "window": self._window,
             }
-            answers, states = self._lstm.run(["probabilities", "next_state"], feed)
+            answers, states = self._lstm(feed)
             for (_, memory), answer, state in zip(rows, answers, states, strict=True):
                 memory.answers["lstm"], memory.state = answer, state
 
@@ -118,7 +126,7 @@ class Classifier:
 
 
 def _stack(windows: Sequence[Frames], longest: int) -> NDArray[np.float32]:
-    if len(windows) == 1:
+    if len(windows) == 1 and len(windows[0]) == longest:
         return windows[0][None]
     mfcc = np.zeros((len(windows), longest, windows[0].shape[1]), np.float32)
     for row, window in zip(mfcc, windows, strict=True):
