@@ -168,6 +168,8 @@ def _streaming() -> str:
         f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %. No label is given before a quarter",
         "of a second of speech was heard and its hop is over.",
     ]
+    by_window = ", ".join(f"{_percent(one['uar'])} ({one['seconds']:g} s)" for one in result["windows"])
+    text.append(f"By the window that an answer looks back on: {by_window}.")
     picture = ["![UAR against seconds of speech](results/streaming.png)", ""]
     return "\n".join(_section("Live", text, ("after", "UAR %"), rows) + picture)
 

@@ -72,11 +72,11 @@ class Live:
         BundleError: a file cannot be used.
     """
 
-    def __init__(self, models: Sequence[Calibrated], features: MfccSettings) -> None:
+    def __init__(self, models: Sequence[Calibrated], features: MfccSettings, window: float) -> None:
         self._models = {model.name: model for model in models}
         mlp = load_bundle(self._models["mlp"].bundle, features, [CPU])
         lstm = load_bundle(stepped(self._models["lstm"].bundle), features, [CPU])
-        self._classifier = Classifier(mlp, lstm, WINDOW / features.frames_per_second, "")
+        self._classifier = Classifier(mlp, lstm, window, "")
         self._memory = self._classifier.new_memory()
         self.step = self._classifier.step
 

@@ -37,7 +37,9 @@ class ModelRecipe:
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     return {
         "lstm": ModelRecipe(LstmSettings(), FitSettings(lstm_epochs)),
-        "mlp": ModelRecipe(MlpSettings(), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=None)),
+        "mlp": ModelRecipe(
+            MlpSettings(input_dropout=0.2, dropout=0.4), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=None)
+        ),
     }
 
 

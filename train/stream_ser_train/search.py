@@ -62,6 +62,7 @@ def variants(shipped: Recipe) -> list[Variant]:
             case LstmSettings():
                 add("frames as they are", replace(brief, fit=replace(brief.fit, alterations=None)))
             case MlpSettings():
+                add("dropout of 0.3 and 0.6", replace(brief, network=replace(network, input_dropout=0.3, dropout=0.6)))
                 add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
                 add("no lagged correlations", replace(brief, network=replace(network, lags=())))
                 add("frames altered anew", replace(brief, fit=replace(brief.fit, alterations=FrameAlterations())))

@@ -28,6 +28,11 @@ from stream_ser_train.scores import NO_ANSWER, score_labels
 SECONDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Of speech, after which the label is looked at."""
 
+WINDOWS = (1.0, 1.5, 2.0, 3.0, 5.0)
+"""Seconds that an answer may look back on, of which one is the default."""
+
+DEFAULT_WINDOW = 3.0
+
 _CHUNK = 0.02
 _FORCED = DecisionSettings(threshold=0.0)
 """Never uncertain, so that recall is counted over all clips."""
@@ -37,8 +42,8 @@ _FORCED = DecisionSettings(threshold=0.0)
 class StreamTest:
     """Clips to stream through models that never heard them; for each seed, both models.
 
-    ``file`` holds ``labels: int64[seed, clip, len(SECONDS) + 1]``: the label after each number of seconds, then the final
-    one; :data:`NO_ANSWER` where there was none.
+    ``file`` holds ``labels: int64[len(WINDOWS), seed, clip, len(SECONDS) + 1]``: the label after each number of seconds, then
+    the final one; :data:`NO_ANSWER` where there was none.
     """
 
     name: str
@@ -55,14 +60,16 @@ class StreamTest:
     def run(self, threads: int) -> None:
         """Stream every clip."""
         del threads
-        opened = [Live(by_seed, self.features) for by_seed in self.models]
-        labels = np.full((len(opened), len(self.clips), len(SECONDS) + 1), NO_ANSWER, np.int64)
+        opened = [[Live(by_seed, self.features, window) for by_seed in self.models] for window in WINDOWS]
+        labels = np.full((len(WINDOWS), len(self.models), len(self.clips), len(SECONDS) + 1), NO_ANSWER, np.int64)
         for column, clip in enumerate(self.clips):
             samples = clip.read(self.features.sample_rate)
             heard = Recording()
             heard.push(samples)
-            for row, classify in enumerate(opened):
-                labels[row, column] = labels_in_time(stream(samples, classify, self.features, heard.said, classify.step))
+            for number, (window, by_seed) in enumerate(zip(WINDOWS, opened, strict=True)):
+                for row, classify in enumerate(by_seed):
+                    events = stream(samples, classify, self.features, heard.said, classify.step, window)
+                    labels[number, row, column] = labels_in_time(events)
         with whole(self.file) as partial:
             np.savez(partial, labels=labels)
 
@@ -73,6 +80,7 @@ def stream(
     features: MfccSettings,
     speech: Sequence[Sound],
     step: int,
+    window: float = DEFAULT_WINDOW,
 ) -> list[Event]:
     """What the recogniser says of a signal, given in chunks.
 
@@ -82,21 +90,22 @@ def stream(
         features: what a frame is.
         speech: what the detector says of the signal.
         step: frames that the model which steps takes at a time.
+        window: seconds that an answer looks back on.
     """
-    recognizer = Recognizer(features, decision=_FORCED, detector=Replay(speech, 1.0), step=step)
+    recognizer = Recognizer(features, window=window, decision=_FORCED, detector=Replay(speech, 1.0), step=step)
     events: list[Event] = []
     chunk = round(_CHUNK * features.sample_rate)
 
-    def answer(window: Window | None) -> None:
-        if window is not None:
-            recognizer.answer(classify(window))
+    def answer(asked: Window | None) -> None:
+        if asked is not None:
+            recognizer.answer(classify(asked))
 
     for start in range(0, len(samples), chunk):
         rest = samples[start : start + chunk]
         while len(rest):
-            taken, window = recognizer.advance(rest)
+            taken, asked = recognizer.advance(rest)
             rest = rest[taken:]
-            answer(window)
+            answer(asked)
         events += recognizer.drain()
     answer(recognizer.finish())
     return events + recognizer.drain()
@@ -119,16 +128,17 @@ def streaming_summary(outcome: Outcome, tests: Sequence[StreamTest]) -> dict[str
     """The result of finished tests, one a fold: fused, fractions of 1, mean over folds and seeds."""
     scored = []
     for test in tests:
-        truth = [clip.emotion for clip in test.clips]
-        labels = np.load(test.file)["labels"]
+        truth, labels = [clip.emotion for clip in test.clips], np.load(test.file)["labels"]
         scored.append(
-            [[score_labels(truth, by_clip[:, column]).uar for column in range(len(SECONDS) + 1)] for by_clip in labels]
+            [[[score_labels(truth, moment).uar for moment in by_clip.T] for by_clip in by_seed] for by_seed in labels]
         )
-    uar = np.mean(scored, axis=(0, 1))
+    by_window = np.mean(scored, axis=(0, 2)).round(4).tolist()
+    *curve, last = by_window[WINDOWS.index(DEFAULT_WINDOW)]
     return {
         "offline_uar": round(outcome.uar(FUSED), 4),
-        "streaming_uar": round(float(uar[-1]), 4),
-        "curve": [{"seconds": seconds, "uar": round(float(value), 4)} for seconds, value in zip(SECONDS, uar, strict=False)],
+        "streaming_uar": last,
+        "curve": [{"seconds": seconds, "uar": uar} for seconds, uar in zip(SECONDS, curve, strict=True)],
+        "windows": [{"seconds": window, "uar": uar[-1]} for window, uar in zip(WINDOWS, by_window, strict=True)],
     }
 
 
