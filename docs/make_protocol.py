@@ -58,7 +58,7 @@ A page from another origin than this machine's own is refused with HTTP 403.
 
 EXAMPLES: dict[str, protocol.ServerMessage] = {
     "hello": protocol.Hello(
-        protocol=protocol.VERSION, version="0.1.0", source="pulse", sample_rate=44100, started_at=1700000000.0, time=0.0,
+        protocol=protocol.VERSION, version="0.1.0", source="pulse", host_api="ALSA", sample_rate=44100, started_at=1700000000.0, time=0.0,
         labels=("calm", "angry"), hop=0.1, window=3.0, models={"lstm": "0.1.0", "mlp": "0.1.0"},
         provider="CPUExecutionProvider", provider_reason="no NVIDIA driver (libcuda.so.1)",
     ),
@@ -68,7 +68,7 @@ EXAMPLES: dict[str, protocol.ServerMessage] = {
         models={"lstm": {"calm": 0.2, "angry": 0.8}, "mlp": {"calm": 0.3, "angry": 0.7}}, is_final=False,
     ),
     "speech_end": protocol.SpeechEnd(seq=20, start=1.5, end=3.25),
-    "status": protocol.Status(seq=1, state="listening", time=0.0, label="no_speech", repaired=0, overflows=0),
+    "status": protocol.Status(seq=1, state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0),
     "gap": protocol.Gap(seq=21, reason="overflow", start=3.5, seconds=0.25),
     "error": protocol.Error(seq=22, code="unknown_type", message="this server knows no message of type 'x' from a client"),
 }  # fmt: skip

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_ser import __version__
 from stream_ser.errors import UserError
+
+if TYPE_CHECKING:
+    from stream_ser.audio.source import Source
 
 # Before numpy is imported: its matrices are small here, and threads that wait for work spin.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -63,6 +66,7 @@ def common(
 @app.command()
 def listen(
     device: Annotated[str | None, typer.Option(help="Input device: number or part of its name (stream-ser devices).")] = None,
+    channel: Annotated[int | None, typer.Option(help="Channel of the device, from 1 (default: mean of the first two).")] = None,
     input: Annotated[str | None, typer.Option(help="Sound file to hear instead of a device, or: demo.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to serve on (default: 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one (default: 8765).")] = None,
@@ -79,17 +83,19 @@ def listen(
 
     from rich.console import Console
 
+    from stream_ser.audio.devices import own_stderr
     from stream_ser.console import LabelView
     from stream_ser.daemon import Daemon
     from stream_ser.server import is_loopback
     from stream_ser.settings import load_settings
 
     settings = load_settings({name: value for name, value in locals().items() if name in LISTEN_SETTINGS})
+    own_stderr()
     console = Console()
 
     def started(address: str, daemon: Daemon) -> None:
         for line in (
-            f"Listening to {daemon.source.name} at {daemon.source.sample_rate} Hz.",
+            _listening(daemon.source),
             f"Models run on {daemon.classifier.provider} ({daemon.classifier.reason}).",
             f"Connect to {address}, for example: stream-ser watch {address}",
         ):
@@ -105,7 +111,13 @@ def listen(
         console.print("That was a recording. To hear the microphone: stream-ser listen")
 
 
-LISTEN_SETTINGS = ("device", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
+def _listening(source: Source) -> str:
+    if not source.sample_rate:
+        return f"Waiting for {source.name}."
+    return f"Listening to {source.name}{f' ({source.host_api})' if source.host_api else ''} at {source.sample_rate} Hz."
+
+
+LISTEN_SETTINGS = ("device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
 
 
 @app.command()

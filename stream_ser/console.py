@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from stream_ser import events, protocol
+from stream_ser.audio.source import SourceState
 
 COLOURS = {
     "neutral": "white",
@@ -57,6 +58,10 @@ class LabelView:
             case protocol.Gap():
                 lost = f"{message.messages} messages" if message.seconds is UNSET else f"{message.seconds:.1f} s of audio"
                 self._print(Text(f"           lost {lost}: {message.reason}", "yellow"))
+            case protocol.Status(state=SourceState.LOST):
+                self._print(Text(f"           source lost: {message.reason}; waiting for it", "yellow"))
+            case protocol.Status(state=SourceState.RESTORED):
+                self._print(Text("           the source is back", "green"))
             case protocol.Error():
                 self._print(Text(f"           error {message.code}: {message.message}", "red"))
             case _:

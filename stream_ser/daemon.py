@@ -12,10 +12,9 @@ from pathlib import Path
 from websockets.frames import CloseCode
 
 from stream_ser import __version__, protocol
-from stream_ser.audio.devices import find_device, input_devices
 from stream_ser.audio.file import DEMO, FileSource
-from stream_ser.audio.microphone import Microphone
-from stream_ser.audio.source import AudioError, Source
+from stream_ser.audio.microphone import USUAL_RATE, Microphone
+from stream_ser.audio.source import AudioError, Source, SourceState
 from stream_ser.engine import Engine, Stream, Worker
 from stream_ser.errors import UserError
 from stream_ser.events import NO_SPEECH, Emotion, Event, SpeechEnd
@@ -26,6 +25,18 @@ from stream_ser.recognizer import Recognizer
 from stream_ser.server import Server
 from stream_ser.settings import Settings
 
+LISTENING = "listening"
+"""What a status says while all is well."""
+
+CARE_EVERY = 1.0
+"""Seconds between two looks at how the daemon is doing."""
+
+COUNTS_EVERY = 5.0
+"""Seconds between two messages about broken, clipped or incomplete audio, at least."""
+
+HUNG = 5.0
+"""Seconds without progress of the worker or of a source that is not known to be lost, after which something hangs."""
+
 Show = Callable[[protocol.ServerMessage], None]
 """Shows a message to whoever sits at the terminal."""
 
@@ -34,11 +45,11 @@ def open_source(settings: Settings) -> Source:
     """The source that the settings name, not yet started.
 
     Raises:
-        AudioError: there is no such device or file.
+        AudioError: there is no such file.
     """
     if settings.input is not None:
         return FileSource(DEMO if settings.input == "demo" else Path(settings.input), realtime=settings.realtime)
-    return Microphone(find_device(settings.device, input_devices()))
+    return Microphone(settings.device, settings.channel)
 
 
 class Daemon:
@@ -60,10 +71,12 @@ class Daemon:
         self.classifier: Classifier = load_classifier(settings.models, features, settings.provider, settings.window)
         self._engine = Engine(self.classifier)
         recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels, step=self.classifier.step)
-        self._stream: Stream = self._engine.add(self.source.sample_rate, recognizer, self._deliver, self._end)
+        rate = self.source.sample_rate or USUAL_RATE
+        self._stream: Stream = self._engine.add(rate, recognizer, self._deliver, self._end)
         self._server = Server(self._greet)
         self._label = NO_SPEECH
-        self._state = "listening"
+        self._state = LISTENING
+        self._reason = ""
         self._started_at = time.time()
         self._failure: BaseException | None = None
 
@@ -82,10 +95,12 @@ class Daemon:
         worker.start()
         try:
             self._started_at = time.time()
-            self.source.start(self._stream.ring)
+            self.source.start(self._stream.ring, self._tell)
             self._started(address, self)
-            notify(f"READY=1\nSTATUS=listening to {self.source.name} at {address} on {self.classifier.provider}")
+            notify("READY=1")
+            care = asyncio.create_task(self._care(worker, address))
             await self._done.wait()
+            care.cancel()
         finally:
             notify("STOPPING=1")
             # Off the loop: stopping waits for threads, and clients still have their last messages to come.
@@ -99,11 +114,35 @@ class Daemon:
         if self._failure is not None:
             raise self._failure
 
+    async def _care(self, worker: Worker, address: str) -> None:
+        """Tell the service manager what is going on, and that all goes on: worker, source and, by running, the loop."""
+        told, counted, since = "", self._counts(), 0.0
+        heard, heard_at = self._stream.ring.written, time.monotonic()
+        while True:
+            said = (
+                f"{self._state} to {self.source.name}" if self._state == LISTENING else f"{self._state}: {self._reason}"
+            ) + f", {self._label}; {self._server.clients} clients at {address}; {self.classifier.provider}"
+            now = time.monotonic()
+            if self._stream.ring.written != heard or self._state != LISTENING:
+                heard, heard_at = self._stream.ring.written, now
+            going = now - worker.latest < HUNG and now - heard_at < HUNG
+            notify("\n".join(["WATCHDOG=1"] * going + [f"STATUS={said}"] * (said != told)))
+            told = said
+            if self._counts() != counted and now - since > COUNTS_EVERY:
+                counted, since = self._counts(), now
+                self._publish(self._status())
+            await asyncio.sleep(CARE_EVERY)
+
+    def _counts(self) -> tuple[int, ...]:
+        recognizer = self._stream.recognizer
+        return recognizer.repaired, recognizer.clipped, self.source.overflows
+
     def _greet(self) -> list[protocol.ServerMessage]:
         hello = protocol.Hello(
             protocol=protocol.VERSION,
             version=__version__,
             source=self.source.name,
+            host_api=self.source.host_api,
             sample_rate=self.source.sample_rate,
             started_at=self._started_at,
             time=self._stream.recognizer.time,
@@ -120,9 +159,11 @@ class Daemon:
         recognizer = self._stream.recognizer
         return protocol.Status(
             state=self._state,
+            reason=self._reason,
             time=recognizer.time,
             label=self._label,
             repaired=recognizer.repaired,
+            clipped=recognizer.clipped,
             overflows=self.source.overflows,
         )
 
@@ -134,7 +175,16 @@ class Daemon:
         self._state = state
         self._done.set()
 
-    # The worker's thread calls these three; the loop's thread does the rest.
+    def _source_changed(self, state: SourceState, reason: str) -> None:
+        self._state, self._reason = state.value, reason
+        self._publish(self._status())
+        if state is SourceState.RESTORED:
+            self._state = LISTENING
+
+    # The worker's or the source's thread calls these; the loop's thread does the rest.
+
+    def _tell(self, state: SourceState, reason: str) -> None:
+        self._on_loop(self._source_changed, state, reason)
 
     def _deliver(self, events: list[Event]) -> None:
         self._on_loop(self._publish_events, events)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
 
 from stream_ser import features, vad
 from stream_ser.audio.resample import Resampler
-from stream_ser.audio.ring import SampleRing, Signal
-from stream_ser.events import Event
+from stream_ser.audio.ring import Chunk, SampleRing, Signal
+from stream_ser.events import OVERFLOW, SOURCE_LOST, Event
 from stream_ser.models.classifier import Classifier, Memory
 from stream_ser.models.window import Window
 from stream_ser.recognizer import Hop, Recognizer
@@ -59,11 +60,8 @@ class Stream:
                 continue
             ended = self.ring.ended  # before reading: what was written before the end is then seen
             chunk = self.ring.read(self._block)
-            if chunk.lost:
-                self._resampler.reset()
-                self._ready = self._resampler.push(chunk.samples)
-                lost = round(chunk.lost * self.recognizer.sample_rate / self._rate)
-                window = self.recognizer.skip(lost, "overflow")
+            if chunk.broken is not None or chunk.lost:
+                window = self._skip(chunk)
                 if window is not None:
                     return window
             elif len(chunk.samples):
@@ -79,6 +77,16 @@ class Stream:
                 window = None if self.ended else self.recognizer.finish()
                 self.ended = True
                 return window
+
+    def _skip(self, chunk: Chunk) -> Window | None:
+        """Go on after what is missing before the samples of the chunk."""
+        lost, reason = chunk.lost, OVERFLOW
+        if chunk.broken is not None:
+            lost, reason, self._rate = chunk.broken.lost, SOURCE_LOST, chunk.broken.rate
+            self._resampler = Resampler(self._rate, self.recognizer.sample_rate)
+        self._resampler.reset()
+        self._ready = self._resampler.push(chunk.samples)
+        return self.recognizer.skip(round(lost * self.recognizer.sample_rate / self._rate), reason)
 
 
 class Engine:
@@ -132,6 +140,8 @@ class Worker:
         self._engine = engine
         self._failed = failed
         self._stop = False
+        self.latest = time.monotonic()
+        """When it was last seen to go on, on the clock of ``time.monotonic``; every second at least."""
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -146,6 +156,7 @@ class Worker:
     def _work(self) -> None:
         try:
             while not self._stop:
+                self.latest = time.monotonic()
                 if not self._engine.step():
                     self._engine.filled.wait(1.0)
         except BaseException as error:  # the thread must not die unseen

@@ -17,6 +17,12 @@ UNCERTAIN = "uncertain"
 NO_SPEECH = "no_speech"
 """Label of a stream in which nobody speaks."""
 
+OVERFLOW = "overflow"
+"""Reason of a gap: the daemon fell behind, and the oldest audio made room."""
+
+SOURCE_LOST = "source_lost"
+"""Reason of a gap: the source gave nothing for a while."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStart:

@@ -30,7 +30,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     protocol: Annotated[str, Meta(description=f"`{VERSION}`.")]
     version: Annotated[str, Meta(description="Version of the server.")]
     source: Annotated[str, Meta(description="Name of the device or file.")]
-    sample_rate: Annotated[int, Meta(description="Rate at which the source was opened, in Hz.")]
+    host_api: Annotated[str, Meta(description="Sound system of the device, e.g. `ALSA`; empty for a file.")]
+    sample_rate: Annotated[int, Meta(description="Rate at which the source was opened, in Hz; 0 before it was.")]
     started_at: Annotated[float, Meta(description="Wall clock at stream time 0, in seconds since 1970 UTC.")]
     time: Annotated[float, Meta(description="Stream time now, in seconds.")]
     labels: Annotated[tuple[str, ...], Meta(description="Keys of every `probabilities`, in order.")]
@@ -68,19 +69,27 @@ class SpeechEnd(Message, frozen=True, kw_only=True, tag="speech_end"):
 
 
 class Status(Message, frozen=True, kw_only=True, tag="status"):
-    """What the source does: after `hello`, and whenever it changes."""
+    """What the source does: after `hello`, whenever it changes, and at most every five seconds while the counts grow."""
 
-    state: Annotated[str, Meta(description="`listening`, `ended` (the file is over) or `stopping`.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="`listening`; `source_lost` (the device is gone or silent, see `reason`; it is waited for);"
+            " `source_restored` (it is back, once); `ended` (the file is over); `stopping`."
+        ),
+    ]
+    reason: Annotated[str, Meta(description="Why the source is lost; else empty.")] = ""
     time: Seconds
     label: Annotated[str, Meta(description="The label now: an emotion, `uncertain` or `no_speech`.")]
     repaired: Annotated[int, Meta(description="Samples so far that were no numbers (NaN, infinity); heard as silence.")]
+    clipped: Annotated[int, Meta(description="Samples so far at full scale: the microphone is turned up too far.")]
     overflows: Annotated[int, Meta(description="Blocks so far that the sound system gave incomplete.")]
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):
-    """Something was lost: audio (`overflow`), or messages to this client (`slow_client`)."""
+    """Something was lost: audio (`overflow`, `source_lost`), or messages to this client (`slow_client`)."""
 
-    reason: Annotated[str, Meta(description="`overflow` or `slow_client`.")]
+    reason: Annotated[str, Meta(description="`overflow`, `source_lost` or `slow_client`.")]
     start: Annotated[float | UnsetType, Meta(description="Stream time from which on audio was lost.")] = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="Audio lost.")] = UNSET
     messages: Annotated[int | UnsetType, Meta(description="Interim `emotion` messages that newer ones replaced.")] = UNSET

@@ -40,6 +40,9 @@ PAUSE = 0.2
 LONGEST_HOP = 0.5
 """Seconds; a longer hop could hold the ends of two utterances."""
 
+FULL_SCALE = 0.999
+"""Size of a sample from which on it is taken to be cut off."""
+
 _NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.float32)
 
 
@@ -105,6 +108,8 @@ class Recognizer:
         self._begin_at(0)
         self.repaired = 0
         """Samples that were not finite numbers, since the start of the stream."""
+        self.clipped = 0
+        """Samples at full scale, since the start of the stream."""
 
     def _begin_at(self, origin: int) -> None:
         """Start afresh with ``origin`` samples of stream time behind."""
@@ -194,14 +199,15 @@ class Recognizer:
         return self._pending
 
     def skip(self, samples: int, reason: str) -> Window | None:
-        """Note that the next ``samples`` of the stream are lost, for ``reason``; what was in progress ends before them.
+        """Note that the next ``samples`` of the stream, maybe none, are lost; what was in progress ends before them.
 
         Raises:
             RuntimeError: the last window was not answered.
         """
         window = self.finish()
-        gap = Gap(self.time, samples / self.sample_rate, reason)
-        (self._events if window is None else self._after).append(gap)
+        if samples:
+            gap = Gap(self.time, samples / self.sample_rate, reason)
+            (self._events if window is None else self._after).append(gap)
         self._skipped = (self._skipped or 0) + samples
         return window
 
@@ -247,6 +253,7 @@ class Recognizer:
         if not finite.all():
             self.repaired += int(len(samples) - finite.sum())
             samples[~finite] = 0.0
+        self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
         self._heard += self._filled
         self._filled = 0
         self._unheard = True

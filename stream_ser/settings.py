@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STREAM_SER_", toml_file=CONFIG, frozen=True, extra="forbid")
 
     device: str | None = Field(None, description="Input device, by number or part of its name; none: the default.")
+    channel: int | None = Field(None, ge=1, le=64, description="Channel of the device, from 1; none: mean of the first two.")
     input: str | None = Field(None, description="Sound file instead of a device, or demo.")
     realtime: bool = Field(True, description="Play a sound file at the pace of a microphone.")
     host: str = Field("127.0.0.1", description="Address to serve on.")

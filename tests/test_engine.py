@@ -12,8 +12,9 @@ from signals import RATE, Samples, Syllables, silence, voice
 
 from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
+from stream_ser.audio.ring import Break
 from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
-from stream_ser.events import Emotion, Event, Gap, SpeechStart
+from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.provider import ProviderChoice
@@ -227,6 +228,24 @@ def test_a_source_is_heard_to_its_last_sample(classifier: Classifier, rate: int)
     stream.ring.end()
     settle(engine)
     assert sum(map(len, recognizer.heard)) == pytest.approx(1.3 * RATE, abs=2)
+
+
+def test_a_source_that_breaks_off_ends_the_utterance_and_goes_on_later_at_another_rate(classifier: Classifier) -> None:
+    engine = Engine(classifier)
+    listener = Listener(engine)
+    listener.write(np.concatenate((silence(0.5), voice(1.0, np.random.default_rng(0)))))
+    listener.stream.ring.interrupt(Break(0, RATE))
+    settle(engine)
+    assert isinstance(listener.events[-1], SpeechEnd)
+    assert not any(isinstance(event, Gap) for event in listener.events)
+    listener.stream.ring.interrupt(Break(3 * 8_000, 8_000))
+    listener.stream.ring.write(resample(np.concatenate((silence(1.0), voice(1.0, np.random.default_rng(1)))), RATE, 8_000))
+    listener.stream.ring.end()
+    settle(engine)
+    (gap,) = (event for event in listener.events if isinstance(event, Gap))
+    assert (gap.start, gap.seconds, gap.reason) == (1.5, 3.0, "source_lost")
+    starts = [event.start for event in listener.events if isinstance(event, SpeechStart)]
+    np.testing.assert_allclose(starts, [0.5, 1.5 + 3.0 + 1.0], atol=0.05)
 
 
 def test_nothing_from_before_a_gap_is_heard_after_it(classifier: Classifier) -> None:

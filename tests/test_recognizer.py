@@ -181,6 +181,13 @@ def test_broken_samples_count_as_silence_and_are_counted(conversation: Samples) 
     assert recognizer.repaired == 51
 
 
+def test_samples_at_full_scale_are_counted(conversation: Samples) -> None:
+    loud = np.clip(conversation * 20.0, -1.0, 1.0).astype(np.float32)
+    recognizer = new()
+    hear(recognizer, [loud])
+    assert recognizer.clipped == np.count_nonzero(np.abs(loud) == 1.0) > 1_000
+
+
 def test_lost_audio_ends_the_utterance_is_told_and_keeps_the_time() -> None:
     rng = np.random.default_rng(0)
     recognizer = new()

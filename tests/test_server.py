@@ -16,7 +16,7 @@ from websockets.typing import Origin, Subprotocol
 from stream_ser import protocol
 from stream_ser.server import LARGEST, QUEUE, Server, ServerError, is_loopback
 
-GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, overflows=0)
+GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 WAIT = 20.0
 
 
@@ -204,4 +204,4 @@ async def test_messages_are_json_with_their_type_first() -> None:
     async with serving() as (_, address), connect(address) as client:
         text = await client.recv()
         assert isinstance(text, str)
-        assert list(json.loads(text)) == ["type", "seq", "state", "time", "label", "repaired", "overflows"]
+        assert list(json.loads(text)) == ["type", "seq", "state", "reason", "time", "label", "repaired", "clipped", "overflows"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -21,6 +24,10 @@ class Device:
     sample_rate: int
     """Its own rate, in Hz."""
     is_default: bool
+
+
+class NoDeviceError(AudioError):
+    """The device that is wanted is not there, or not now."""
 
 
 def portaudio() -> ModuleType:
@@ -60,7 +67,36 @@ def input_devices() -> list[Device]:
             if entry["max_input_channels"] > 0
         ]
     except sounddevice.PortAudioError as error:
-        raise AudioError(f"PortAudio does not start: {error}; check the sound server") from error
+        raise NoDeviceError(f"PortAudio does not start: {error}; check the sound server") from error
+
+
+def refresh_devices() -> None:
+    """Let PortAudio look for devices anew: it does so only when it starts. No stream of this process may be open."""
+    sounddevice = portaudio()
+    for restart in (sounddevice._terminate, sounddevice._initialize):
+        with contextlib.suppress(sounddevice.PortAudioError):
+            restart()
+
+
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep off standard error what PortAudio and ALSA print there besides the error that they return.
+
+    Only for what C writes: ``sys.stderr`` should have a descriptor of its own (:func:`own_stderr`).
+    """
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def own_stderr() -> None:
+    """Give ``sys.stderr`` a descriptor of its own, so that :func:`without_chatter` swallows no line of ours."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
 
 
 RATES = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000)
@@ -84,10 +120,11 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     A name may be a part of the full name, in any case, as long as one device has it.
 
     Raises:
-        AudioError: there is no input device, none such, or several such.
+        NoDeviceError: there is no input device, or none such.
+        AudioError: there are several such.
     """
     if not devices:
-        raise AudioError("no input device; connect a microphone and look with: stream-ser devices, or use --input FILE")
+        raise NoDeviceError("no input device; connect a microphone and look with: stream-ser devices, or use --input FILE")
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     if wanted.isdigit():
@@ -95,7 +132,7 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
             if device.number == int(wanted):
                 return device
         numbers = ", ".join(str(device.number) for device in devices)
-        raise AudioError(f"no input device {wanted}; the input devices are {numbers} (stream-ser devices)")
+        raise NoDeviceError(f"no input device {wanted}; the input devices are {numbers} (stream-ser devices)")
     exact = [device for device in devices if device.name.lower() == wanted.lower()]
     found = exact or [device for device in devices if wanted.lower() in device.name.lower()]
     if len(found) == 1:
@@ -106,4 +143,4 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
     names_of = {device.name.lower(): device.name for device in devices}
     near = difflib.get_close_matches(wanted.lower(), names_of, n=3, cutoff=0.3) or list(names_of)[:3]
     offered = ", ".join(repr(names_of[name]) for name in near)
-    raise AudioError(f"no input device named {wanted!r}; near it: {offered} (stream-ser devices lists all)")
+    raise NoDeviceError(f"no input device named {wanted!r}; near it: {offered} (stream-ser devices lists all)")

@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stream_ser.audio.ring import SampleRing
-from stream_ser.audio.source import AudioError
+from stream_ser.audio.source import AudioError, Tell
 
 DEMO = Path(__file__).parent / "demo.flac"
 """The recording behind ``--input demo``; made by docs/demo/make_demo.py."""
@@ -42,12 +42,14 @@ class FileSource:
             raise AudioError(f"{path} holds no sound; --input takes a WAV, FLAC or OGG file, or demo")
         self.sample_rate = int(info.samplerate)
         self.name = path.name
+        self.host_api = ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failure: str | None = None
         self.overflows = 0
 
-    def start(self, ring: SampleRing) -> None:
+    def start(self, ring: SampleRing, tell: Tell) -> None:
+        del tell  # a file is not lost
         self._thread = threading.Thread(target=self._play, args=(ring,), name="file source", daemon=True)
         self._thread.start()
 

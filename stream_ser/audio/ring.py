@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,22 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A place where the source broke off: what it did not give, and the rate of what comes next."""
+
+    lost: int
+    """Samples, at ``rate``."""
+    rate: int
+    """Hz."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread."""
+    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread; or a break."""
 
     samples: NDArray[np.float32]
     lost: int
+    broken: Break | None = None
 
 
 class SampleRing:
@@ -52,9 +64,15 @@ class SampleRing:
         self.ended = False
         """Whether the writer has written its last."""
         self._data = np.zeros(capacity, np.float32)
+        self._breaks: deque[tuple[int, Break]] = deque()
         self._promised = 0
         self._written = 0
         self._read = 0
+
+    @property
+    def written(self) -> int:
+        """Samples written so far."""
+        return self._written
 
     @property
     def waiting(self) -> int:
@@ -79,16 +97,28 @@ class SampleRing:
         if self._written - self._read >= self.wanted:
             self.filled.set()
 
+    def interrupt(self, broken: Break) -> None:
+        """Say that what is written next does not follow what was written last."""
+        self._breaks.append((self._written, broken))
+        self.filled.set()
+
     def end(self) -> None:
         """Say that no more samples will come."""
         self.ended = True
         self.filled.set()
 
     def read(self, most: int) -> Chunk:
-        """Take up to ``most`` of the oldest samples; none when none are there."""
+        """Take up to ``most`` of the oldest samples, or a break where one comes first; nothing when nothing is there."""
         written = self._written
+        # After the position: what is seen as written cannot reach beyond a break that is not seen.
+        place, broken = self._breaks[0] if self._breaks else (None, None)
         start = max(self._read, written - self.capacity)
-        count = min(most, written - start)
+        if place is not None and place <= start:
+            lost, self._read = place - self._read, place
+            if not lost:
+                self._breaks.popleft()
+            return Chunk(np.empty(0, np.float32), lost, None if lost else broken)
+        count = min(most, (written if place is None else place) - start)
         at = start % self.capacity
         head = min(count, self.capacity - at)
         samples = np.concatenate((self._data[at : at + head], self._data[: count - head]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 from stream_ser.audio.ring import SampleRing
@@ -10,6 +12,17 @@ from stream_ser.errors import UserError
 
 class AudioError(UserError):
     """A device or file that cannot be listened to."""
+
+
+class SourceState(StrEnum):
+    """What becomes of a source while it is listened to."""
+
+    LOST = "source_lost"
+    RESTORED = "source_restored"
+
+
+Tell = Callable[[SourceState, str], None]
+"""Takes a change of state and the reason for it, on the source's thread, and returns at once."""
 
 
 class Source(Protocol):
@@ -21,7 +34,14 @@ class Source(Protocol):
         ...
 
     @property
-    def sample_rate(self) -> int: ...
+    def host_api(self) -> str:
+        """The sound system of a device; empty for a file."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """Of what it writes, in Hz; 0 before it is known. A source that changes it says so to the ring."""
+        ...
 
     @property
     def overflows(self) -> int:
@@ -33,8 +53,8 @@ class Source(Protocol):
         """Why the source broke off before its end, if it did."""
         ...
 
-    def start(self, ring: SampleRing) -> None:
-        """Begin to write into ``ring``.
+    def start(self, ring: SampleRing, tell: Tell) -> None:
+        """Begin to write into ``ring``; ``tell`` hears when the source is lost and when it is back.
 
         Raises:
             AudioError: the source cannot be opened.

@@ -16,7 +16,7 @@ from stream_ser.audio.source import AudioError
 def play(source: FileSource, capacity: int = 1_000) -> np.ndarray:
     """Everything that the source writes, read from a ring far smaller than the file."""
     ring = SampleRing(capacity, Signal())
-    source.start(ring)
+    source.start(ring, lambda state, reason: None)
     parts: list[np.ndarray] = []
     while True:
         ended = ring.ended
@@ -57,7 +57,7 @@ def test_realtime_keeps_the_pace_of_a_microphone(tmp_path: Path) -> None:
 
 def test_stop_ends_a_file_in_the_middle() -> None:
     source, ring = FileSource(DEMO, realtime=True), SampleRing(100_000, Signal())
-    source.start(ring)
+    source.start(ring, lambda state, reason: None)
     assert ring.filled.wait(10.0)
     source.stop()
     assert ring.ended

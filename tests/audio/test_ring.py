@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_ser.audio.ring import SampleRing, Signal
+from stream_ser.audio.ring import Break, SampleRing, Signal
 
 
 def numbered(start: int, count: int) -> np.ndarray:
@@ -32,6 +32,33 @@ def test_every_sample_is_read_in_order_or_counted_as_lost(capacity: int, steps: 
         position += len(chunk.samples)
         assert len(chunk.samples) <= count
     assert position == written
+
+
+@given(
+    capacity=st.integers(10, 60),
+    steps=st.lists(st.tuples(st.sampled_from(["write", "read", "break"]), st.integers(0, 40)), max_size=60),
+)
+def test_a_break_comes_between_the_samples_that_it_parts(capacity: int, steps: list[tuple[str, int]]) -> None:
+    ring = SampleRing(capacity, Signal())
+    written = position = 0
+    due: list[tuple[int, Break]] = []
+    for step, count in [*steps, *[("read", capacity)] * 2 * (len(steps) + 1)]:
+        if step == "write":
+            ring.write(numbered(written, count))
+            written += count
+        elif step == "break":
+            due.append((written, Break(count, 16_000)))
+            ring.interrupt(due[-1][1])
+        else:
+            chunk = ring.read(count)
+            position += chunk.lost
+            if chunk.broken is not None:
+                assert due.pop(0) == (position, chunk.broken)
+                assert not chunk.lost
+            position += len(chunk.samples)
+            assert not due or position <= due[0][0]
+    assert position == written
+    assert not due
 
 
 def test_nothing_is_lost_while_there_is_room() -> None:

@@ -1,49 +1,35 @@
-"""A real sound server with a virtual microphone, into which a voice is played."""
+"""A real sound server with virtual microphones, into which a voice is played and which come and go."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import soundfile
+from follower import Follower
 from needs import need_programs
 from process import WAIT, Command, refused, wait_until
-from websockets.exceptions import ConnectionClosed
+from pulse import SoundServer
 from websockets.sync.client import connect
 
 from stream_ser import protocol
 from stream_ser.audio.file import DEMO
 
+BACK = 5.0
+"""Seconds within which a microphone that is back must be heard, but for the voice itself."""
 
-@pytest.fixture(scope="module")
-def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """PulseAudio with a null sink whose monitor is the default microphone; gives the environment to reach it."""
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Iterator[SoundServer]:
     need_programs("pulseaudio", "pactl", "paplay")
-    home = tmp_path_factory.mktemp("pulse")
-    env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "PULSE_RUNTIME_PATH": str(home / "pulse")}
-    env["PULSE_SERVER"] = f"unix:{home}/pulse/native"
-    server = subprocess.Popen(
-        [
-            "pulseaudio", "-n", "--exit-idle-time=-1", "--log-target=stderr", "--log-level=error",
-            "-L", "module-native-protocol-unix auth-anonymous=1",
-            "-L", "module-null-sink sink_name=room rate=48000",
-        ],
-        env=env,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    wait_until(lambda: not subprocess.run(["pactl", "info"], env=env, capture_output=True).returncode, "pulseaudio answers")
-    subprocess.run(["pactl", "set-default-source", "room.monitor"], env=env, check=True)
-    yield env
-    server.terminate()
-    server.wait(WAIT)
-
-
-def play(file: Path, env: dict[str, str]) -> None:
-    subprocess.run(["paplay", "--device=room", str(file)], env=env, check=True, timeout=WAIT)
+    home = tmp_path / "pulse"
+    home.mkdir()
+    server = SoundServer(home)
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture
@@ -55,43 +41,33 @@ def sentence(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_voice_at_the_microphone_is_told_and_silence_is_not(sound_server: dict[str, str], sentence: Path) -> None:
-    messages: list[protocol.ServerMessage] = []
-    news = threading.Condition()
+@contextmanager
+def listening(sound: SoundServer, device: str = "pulse") -> Iterator[tuple[Command, Follower]]:
+    """The daemon at a microphone, and a client; afterwards it must end cleanly."""
+    with Command("listen", "--device", device, "--port", "0", "--provider", "cpu", env=sound.env) as command:
+        with Follower(command.address()) as follower:
+            yield command, follower
+            command.process.terminate()
+            assert command.wait() == 0
+        assert follower.code == 1001
+        assert [message.seq for message in follower.messages] == list(range(len(follower.messages)))
 
-    def collect(address: str) -> None:
-        try:
-            with connect(address) as client:
-                for data in client:
-                    with news:
-                        messages.append(protocol.decode(data))
-                        news.notify_all()
-        except ConnectionClosed:
-            pass
 
-    def latest() -> protocol.ServerMessage | None:
-        return messages[-1] if messages else None
+def ends(follower: Follower) -> int:
+    return len(follower.of(protocol.SpeechEnd))
 
-    with Command("listen", "--device", "pulse", "--port", "0", "--provider", "cpu", env=sound_server) as command:
-        reader = threading.Thread(target=collect, args=(command.address(),))
-        reader.start()
-        with news:
-            assert news.wait_for(lambda: isinstance(latest(), protocol.Status), WAIT)
-        hello = messages[0]
-        assert isinstance(hello, protocol.Hello)
-        assert hello.source == "pulse"
+
+def test_a_voice_at_the_microphone_is_told_and_silence_is_not(sound: SoundServer, sentence: Path) -> None:
+    with listening(sound) as (command, follower):
+        (hello,) = follower.of(protocol.Hello)
+        assert (hello.source, hello.host_api, hello.sample_rate) == ("pulse", "ALSA", 44_100)
         silent_until = _listen_in_silence(command, 2.0)
-        assert len(messages) == 2
-        play(sentence, sound_server)
-        with news:
-            assert news.wait_for(lambda: any(isinstance(m, protocol.SpeechEnd) for m in messages), WAIT)
-        told = messages[2:]
-        count = len(messages)
+        assert len(follower.messages) == 2
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 1, "the end of the sentence")
+        told = follower.messages[2:]
         _listen_in_silence(command, 2.0)
-        assert len(messages) == count
-        command.process.terminate()
-        assert command.wait() == 0
-        reader.join(WAIT)
+        assert len(follower.messages) == 2 + len(told)
     assert isinstance(told[0], protocol.SpeechStart)
     assert told[0].start >= silent_until - 1.0
     assert isinstance(told[-1], protocol.SpeechEnd)
@@ -117,8 +93,70 @@ def _listen_in_silence(command: Command, seconds: float) -> float:
     return until
 
 
-def test_the_virtual_microphone_is_listed(sound_server: dict[str, str]) -> None:
-    with Command("devices", env=sound_server) as command:
+def test_a_microphone_that_is_unplugged_is_waited_for(sound: SoundServer, sentence: Path) -> None:
+    with listening(sound) as (_, follower):
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 1, "a label before")
+        sound.remove("room")
+        follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+        (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
+        assert lost.reason.startswith("pulse: ")
+        sound.add("room")
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+    (gap,) = follower.of(protocol.Gap)
+    assert gap.reason == "source_lost"
+    assert gap.seconds > 1.0  # type: ignore[operator]
+    first, second = follower.of(protocol.SpeechEnd)
+    assert first.end <= gap.start  # type: ignore[operator]
+    assert second.start >= gap.start + gap.seconds  # type: ignore[operator]
+
+
+def test_a_sound_server_that_is_killed_is_waited_for(sound: SoundServer, sentence: Path) -> None:
+    with listening(sound) as (command, follower):
+        sound.kill()
+        follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+        assert command.process.poll() is None
+        sound.start()
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 1, "a label after", BACK)
+    assert [gap.reason for gap in follower.of(protocol.Gap)] == ["source_lost"]
+
+
+def test_a_microphone_that_is_not_there_yet_is_waited_for(sound: SoundServer, sentence: Path) -> None:
+    sound.kill()
+    with listening(sound) as (command, follower):
+        command.wait_for("Waiting for pulse")
+        command.wait_for("no input device.*waiting for it")
+        assert follower.of(protocol.Hello)[0].sample_rate == 0
+        sound.start()
+        follower.wait_until(lambda: "source_restored" in follower.states(), "it", BACK)
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_a_microphone_of_another_rate_is_heard(sound: SoundServer, sentence: Path, rate: int) -> None:
+    sound.add("other", rate)
+    with listening(sound) as (_, follower):
+        sound.play(sentence, "other")
+        follower.wait_until(lambda: ends(follower) == 1, "a label")
+
+
+def test_of_two_microphones_the_other_is_not_heard(sound: SoundServer, sentence: Path) -> None:
+    sound.add("other")
+    with listening(sound) as (command, follower):
+        sound.play(sentence, "room")
+        _listen_in_silence(command, 1.0)
+        assert len(follower.messages) == 2
+        sound.play(sentence, "other")
+        follower.wait_until(lambda: ends(follower) == 1, "a label")
+
+
+def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
+    with Command("devices", env=sound.env) as command:
         assert command.wait() == 0
         assert any("pulse" in line and "Hz" in line for line in command.lines)
 
@@ -128,5 +166,5 @@ def test_no_input_device_says_what_to_do() -> None:
     with Command("devices", env=nowhere) as command:
         if command.wait() == 0:
             pytest.skip("this machine has an input device of its own")
-    with refused("listen", env=nowhere) as line:
+    with refused("devices", env=nowhere) as line:
         assert "no input device; connect a microphone" in line
