@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The RAVDESS data set: fetch it, look it over.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+service_app = typer.Typer(help="Listen as a service of this user, from login on.", no_args_is_help=True)
+app.add_typer(service_app, name="service")
 
 Data = Annotated[
     list[Path] | None,
@@ -118,6 +120,40 @@ def _listening(source: Source) -> str:
 
 
 LISTEN_SETTINGS = ("device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
+
+
+@service_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def install(context: typer.Context) -> None:
+    """Install, enable and start it, with the options of `listen` that are given: install --device yeti."""
+    from stream_ser import service
+    from stream_ser.settings import load_settings
+
+    given = typer.main.get_command(app).commands["listen"].make_context("listen", list(context.args)).params  # type: ignore[attr-defined]
+    load_settings(given)
+    print(f"Installed {service.install(context.args)}; it runs: stream-ser service status")
+
+
+@service_app.command()
+def uninstall() -> None:
+    """Stop it and take it away."""
+    from stream_ser import service
+
+    print(f"Removed {service.uninstall()}.")
+
+
+@service_app.command()
+def status() -> None:
+    """Say how it is doing; exit code 3 if it does not run."""
+    from stream_ser import service
+
+    found = service.status()
+    runs = found["ActiveState"] == "active"
+    if found["LoadState"] == "not-found":
+        print("not installed; install it with: stream-ser service install")
+    else:
+        print(f"{found['ActiveState']} ({found['SubState']}), restarted {found['NRestarts']} times")
+        print(found["StatusText"] or "Its log: journalctl --user -u stream-ser")
+    raise typer.Exit(0 if runs else 3)
 
 
 @app.command()
