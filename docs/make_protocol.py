@@ -28,7 +28,8 @@ the wall clock.
 ## Order
 
 `hello`, then `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one `emotion` with
-`is_final`; `speech_end`. An utterance too short for a label has no `emotion`. In silence nothing is sent: the
+`is_final`; `speech_end`. Where an utterance turns out to have begun with somebody in the background, the `start` of what follows is
+later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is sent: the
 label is then `no_speech`.
 
 ## Falling behind

@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The RAVDESS data set: fetch it, look it over.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+config_app = typer.Typer(help="The settings in effect.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
 service_app = typer.Typer(help="Listen as a service of this user, from login on.", no_args_is_help=True)
 app.add_typer(service_app, name="service")
 
@@ -120,6 +122,15 @@ def _listening(source: Source) -> str:
 
 
 LISTEN_SETTINGS = ("device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
+
+
+@config_app.command()
+def show() -> None:
+    """Print each setting, its value without flags, and where that comes from."""
+    from stream_ser.settings import explain
+
+    for name, value, origin in explain():
+        print(f"{name:<10}{value:<24}{origin}")
 
 
 @service_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +63,40 @@ def load_settings(flags: dict[str, Any]) -> Settings:
     Raises:
         SettingsError: a name or value is not allowed.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        value = first.get("input")
-        raise SettingsError(f"setting {name} is {value!r}: {first['msg']}; see: stream-ser listen --help") from error
+        name = str(first["loc"][0])
+        if name not in Settings.model_fields:
+            near = "".join(f", perhaps {one}" for one in difflib.get_close_matches(name, Settings.model_fields, n=1))
+            what = f"there is no setting {name}{near}; there are {', '.join(Settings.model_fields)}"
+        else:
+            what = f"setting {name} is {first.get('input')!r}: {first['msg']}; see: stream-ser listen --help"
+        raise SettingsError(f"{_origin(name, given)}: {what}") from error
     except ValueError as error:  # the TOML file does not parse
         raise SettingsError(f"{CONFIG} is not valid TOML: {error}") from error
+
+
+def explain() -> list[tuple[str, str, str]]:
+    """Each setting without flags: its name, its value and where that comes from.
+
+    Raises:
+        SettingsError: a name or value is not allowed.
+    """
+    effective = load_settings({})
+    return [(name, str(getattr(effective, name)), _origin(name, {})) for name in Settings.model_fields]
+
+
+def _origin(name: str, flags: Mapping[str, object]) -> str:
+    """Where the value of a setting comes from: the strongest place that names it."""
+    variable = f"STREAM_SER_{name.upper()}"
+    if name in flags:
+        return f"--{name}"
+    if any(variable == found.upper() for found in os.environ):
+        return variable
+    lines = CONFIG.read_text().splitlines() if CONFIG.is_file() else []
+    places = (number for number, line in enumerate(lines, start=1) if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line))
+    line = next(places, None)
+    return "default" if line is None else f"{CONFIG}:{line}"

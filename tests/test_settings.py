@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from stream_ser import settings
 from stream_ser.models.provider import ProviderChoice
-from stream_ser.settings import Settings, SettingsError, load_settings
+from stream_ser.settings import Settings, SettingsError, explain, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -41,17 +42,36 @@ def test_values_are_read_as_what_they_are(config: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("volume = 11", "setting volume is 11"),
-        ("hop = 3.0", "setting hop is 3.0"),
-        ('provider = "tpu"', "setting provider is 'tpu'"),
+        ("# comment\nvolume = 11", "config.toml:2: there is no setting volume; there are device, "),
+        ("hopp = 0.2", "config.toml:1: there is no setting hopp, perhaps hop; there are device, "),
+        ("port = 1\n\nhop = 3.0", "config.toml:3: setting hop is 3.0: Input should be less than or equal to 0.5"),
+        ('provider = "tpu"', "config.toml:1: setting provider is 'tpu': Input should be 'auto', 'cuda' or 'cpu'"),
         ("port = ", "is not valid TOML"),
     ],
 )
-def test_a_wrong_setting_is_named(config: Path, content: str, message: str) -> None:
+def test_a_wrong_setting_is_named_with_its_place(config: Path, content: str, message: str) -> None:
     config.write_text(content)
-    with pytest.raises(SettingsError, match=message) as caught:
+    with pytest.raises(SettingsError, match=re.escape(message)) as caught:
         load_settings({})
     assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_setting_of_another_place_is_named_with_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"^--hop: setting hop is 9"):
+        load_settings({"hop": 9})
+    monkeypatch.setenv("STREAM_SER_PORT", "-1")
+    with pytest.raises(SettingsError, match=r"^STREAM_SER_PORT: setting port is '-1'"):
+        load_settings({})
+
+
+def test_every_setting_is_explained_with_its_origin(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("port = 1001\nhop = 0.2")
+    monkeypatch.setenv("STREAM_SER_PORT", "1002")
+    explained = {name: (value, origin) for name, value, origin in explain()}
+    assert set(explained) == set(Settings.model_fields)
+    assert explained["port"] == ("1002", "STREAM_SER_PORT")
+    assert explained["hop"] == ("0.2", f"{config}:2")
+    assert explained["window"] == ("3.0", "default")
 
 
 def test_settings_do_not_change() -> None:
