@@ -12,7 +12,7 @@ from signals import RATE, Samples, Syllables, silence, voice
 
 from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
-from stream_ser.audio.ring import Break
+from stream_ser.audio.ring import Break, SampleRing
 from stream_ser.engine import RING_SECONDS, Engine, Stream, Worker
 from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
@@ -199,6 +199,24 @@ class Recording(Recognizer):
         taken, hop = super().take(samples)
         self.heard.append(samples[:taken].copy())
         return taken, hop
+
+
+def test_what_is_written_while_the_worker_goes_to_sleep_is_heard(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(classifier)
+    stream = engine.add(RATE, Recognizer(MfccSettings()), lambda events: None, lambda: None)
+    late = [silence(0.1)]
+
+    def falling_asleep(ring: SampleRing, wanted: int) -> None:
+        ring.__dict__["wanted"] = 10**9  # the write does not wake a worker that does not wait yet
+        if late:
+            ring.write(late.pop())
+        ring.__dict__["wanted"] = wanted
+
+    monkeypatch.setattr(SampleRing, "wanted", property(lambda ring: ring.__dict__["wanted"], falling_asleep), raising=False)
+    assert engine.step()
+    assert stream.recognizer.time == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("rate", "most"), [(16_000, 1), (44_100, 2)], ids=["as it is", "resampled"])

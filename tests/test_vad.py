@@ -157,6 +157,16 @@ def test_a_stream_may_begin_in_the_midst_of_speech() -> None:
     assert gate.utterance.start < rate // 2
 
 
+def test_a_loud_moment_is_remembered_for_a_while() -> None:
+    detector, second = VoiceActivity(), np.zeros(16_000, np.float32)
+    detector.push(np.full(CHUNK, 0.8, np.float32))
+    assert detector.peak == pytest.approx(0.8)
+    detector.push(second)
+    assert 0.4 < detector.peak < 0.5
+    detector.push(np.tile(second, 10))
+    assert detector.peak < 0.01
+
+
 def test_reset_gives_the_state_of_a_new_detector() -> None:
     rng = np.random.default_rng(4)
     first, second = (rng.uniform(-0.9, 0.9, 5_000).astype(np.float32) for _ in range(2))

@@ -90,6 +90,14 @@ def test_a_frame_is_returned_with_its_last_sample() -> None:
     assert len(extractor.push(noise[-1:])) == 1
 
 
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_signal_that_fills_its_frames_leaves_nothing_to_flush(frames: int) -> None:
+    signal = np.random.default_rng(0).standard_normal(DEFAULT.frame_length + (frames - 1) * DEFAULT.frame_step)
+    extractor = StreamingMfcc(DEFAULT)
+    assert len(extractor.push(signal)) == frames == len(reference(signal, DEFAULT))
+    assert len(extractor.flush()) == 0
+
+
 def test_flush_without_samples_gives_nothing() -> None:
     assert StreamingMfcc(DEFAULT).flush().shape == (0, DEFAULT.coefficients)
 
