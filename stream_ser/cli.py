@@ -109,7 +109,8 @@ def listen(
         if settings.input is None:
             console.print("Speak; Ctrl-C ends.")
 
-    with LabelView(console) as view:
+    # A journal is a file: what somebody felt at a microphone is not written there.
+    with LabelView(console, labels="JOURNAL_STREAM" not in os.environ) as view:
         asyncio.run(Daemon(settings, started, view.show).run())
     if settings.input is not None:
         console.print("That was a recording. To hear the microphone: stream-ser listen")

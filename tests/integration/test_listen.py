@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -66,6 +67,13 @@ def test_fast_and_realtime_say_the_same() -> None:
         return [line for line in command.lines if " = " in line]
 
     assert finals("--fast") == finals("--realtime") != []
+
+
+def test_no_label_is_written_into_a_journal() -> None:
+    with Command(*DEMO, "--fast", env={"JOURNAL_STREAM": "8:1"}) as command:
+        assert command.wait() == 0
+    assert "Connect to" in command.output
+    assert not [line for line in command.lines if re.search(r" s  [=~] | no_speech", line)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
