@@ -34,9 +34,9 @@ class DecisionSettings:
     """How quickly and how readily a label changes.
 
     ``time_constant`` (seconds) smooths interim answers exponentially; another label must lead by ``margin`` to replace
-    the present one; below ``threshold`` the label is ``uncertain``. The threshold is the one that leaves a label on nine
-    utterances of ten, on the risk and coverage curve of the inner held-out speakers (``stream-ser evaluate``); of the
-    labels that it withholds, two in three would be wrong.
+    the present one while that is not uncertain; below ``threshold`` the label is ``uncertain``. The threshold is the one
+    that leaves a label on nine utterances of ten, on the risk and coverage curve of the inner held-out speakers
+    (``stream-ser evaluate``); of the labels that it withholds, two in three would be wrong.
     """
 
     time_constant: float = 0.2
@@ -61,9 +61,12 @@ class Decision:
         else:
             self._smooth = self._keep * self._smooth + (1.0 - self._keep) * fused
         best = int(np.argmax(self._smooth))
-        if self._leader is None or self._smooth[best] >= self._smooth[self._leader] + self._settings.margin:
+        if self._leader is None or not self._holds(self._smooth[self._leader], self._smooth[best]):
             self._leader = best
         return self._name(self._leader, self._smooth), self._smooth
+
+    def _holds(self, leading: float, best: float) -> bool:
+        return leading >= self._settings.threshold and leading > best - self._settings.margin
 
     def final(self, fused: Probabilities) -> tuple[str, Probabilities]:
         """Take the answer for the whole utterance; return its label and probabilities, and forget the utterance."""

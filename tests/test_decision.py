@@ -62,6 +62,12 @@ def test_a_lead_below_the_margin_changes_nothing() -> None:
     assert decision.interim(vector([0.3, 0.6, 0.1, 0, 0]))[0] == "b"
 
 
+def test_a_label_that_became_uncertain_makes_way_for_one_that_is_not() -> None:
+    decision = new(margin=0.2, time_constant=1e-6, threshold=0.35)
+    decision.interim(vector([0.5, 0.3, 0.2, 0, 0]))
+    assert decision.interim(vector([0.34, 0.4, 0.26, 0, 0]))[0] == "b"
+
+
 def test_a_flat_answer_is_uncertain() -> None:
     flat = np.full(len(LABELS), 1 / len(LABELS), np.float32)
     assert new().interim(flat)[0] == UNCERTAIN
