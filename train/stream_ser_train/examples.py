@@ -26,10 +26,8 @@ from stream_ser.vad import CHUNK, Sound, VoiceActivity
 from stream_ser_train.augmentation import CopySettings, augment
 from stream_ser_train.corpus import Clip
 from stream_ser_train.progress import Step
+from stream_ser_train.sources import HEARING, fingerprint
 from stream_ser_train.workers import start_worker
-
-VERSION = 6
-"""Raise when this module or the augmentation changes what is heard: cached utterances are then computed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def hear(clips: Sequence[Clip], copies: CopySettings, features: MfccSettings, ca
         CorpusError: a clip is unreadable.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    recipe = f"{VERSION} {features.fingerprint()} {json.dumps(asdict(copies))}"
+    recipe = f"{fingerprint(HEARING)} {features.fingerprint()} {json.dumps(asdict(copies))}"
     files = [cache / f"{_key(recipe, clip)}.npz" for clip in clips]
     new = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
     if new:

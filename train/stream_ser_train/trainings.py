@@ -30,24 +30,14 @@ from stream_ser_train.fit import fit
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
 from stream_ser_train.recipe import Recipe
+from stream_ser_train.sources import HEARING, fingerprint, trainer
 from stream_ser_train.workers import start_training_worker
 
 LICENCE = "that of the training data"
 
-_SOURCES = tuple(
-    f"{module}.py"
-    for module in [
-        "augmentation",
-        "batches",
-        "bundling",
-        "examples",
-        "fit",
-        "frame_augmentation",
-        "layers",
-        "networks",
-        "original",
-        "stepping",
-    ]
+_SOURCES = (
+    *HEARING,
+    *trainer("batches", "bundling", "fit", "frame_augmentation", "layers", "networks", "original", "stepping"),
 )
 """What a change of makes kept trainings stale."""
 
@@ -183,6 +173,5 @@ def _use(threads: int) -> None:
 def _file(cache: Path, model: str, seed: int, recipe: str, clips: Sequence[Clip], suffix: str) -> Path:
     key = hashlib.sha256(recipe.encode())
     key.update(" ".join(f"{clip.name} {clip.checksum}" for clip in clips).encode())
-    for source in _SOURCES:
-        key.update((Path(__file__).parent / source).read_bytes())
+    key.update(fingerprint(_SOURCES).encode())
     return cache / "trainings" / f"{model}-seed-{seed}-{key.hexdigest()[:16]}{suffix}"
