@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from stream_ser.recognizer import Hop, Recognizer
 
 Deliver = Callable[[list[Event]], None]
 """Takes events of one stream, on the worker's thread, and returns at once."""
+
+MANY = 16
+"""Hops from which on detector and extractor run beside each other."""
 
 RING_SECONDS = 10.0
 """Audio that may wait for a worker that fell behind."""
@@ -97,6 +101,7 @@ class Engine:
         self.filled = Signal()
         """Set when any stream has audio for its next hop."""
         self._streams: list[Stream] = []
+        self._beside = ThreadPoolExecutor(1, "beside the worker")  # starts its thread when there are many streams
 
     def add(self, sample_rate: int, recognizer: Recognizer, deliver: Deliver, on_end: Callable[[], None]) -> Stream:
         """Open a stream; its ring takes mono samples at ``sample_rate``.
@@ -114,8 +119,11 @@ class Engine:
         hops = [(stream, one.samples) for stream, one in pulled if isinstance(one, Hop)]
         asked = [(stream, one) for stream, one in pulled if isinstance(one, Window)]
         samples = [piece for _, piece in hops]
+        detectors = [stream.recognizer.detector for stream, _ in hops]
+        # Of many hops, arrays are long, and numpy computes without the interpreter's lock; of a few, a thread costs more.
+        listening = self._beside.submit(vad.push_all, detectors, samples) if len(hops) >= MANY else None
         frames = features.push_all([stream.recognizer.extractor for stream, _ in hops], samples)
-        speech = vad.push_all([stream.recognizer.detector for stream, _ in hops], samples)
+        speech = vad.push_all(detectors, samples) if listening is None else listening.result()
         for (stream, _), new, probabilities in zip(hops, frames, speech, strict=True):
             window = stream.recognizer.hear(new, probabilities)
             if window is not None:

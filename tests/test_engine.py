@@ -131,8 +131,13 @@ def test_audio_that_the_ring_could_not_hold_is_told_as_a_gap(classifier: Classif
     assert start == pytest.approx(1.0 + RING_SECONDS + 2.5, abs=0.04)
 
 
-def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(classifier: Classifier) -> None:
+@pytest.mark.parametrize("many", [2, 16], ids=["beside each other", "one by one"])
+def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
     """With the real detector, whose network hears all streams together."""
+    monkeypatch.setattr("stream_ser.engine.MANY", many)
+    monkeypatch.setattr("stream_ser.models.classifier.MANY", many)
     demo, _ = soundfile.read(DEMO, dtype="float32")
 
     def signal(number: int) -> Samples:

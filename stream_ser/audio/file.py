@@ -63,11 +63,14 @@ class FileSource:
         begin = time.monotonic()
         written = 0
         try:
-            for block in soundfile.blocks(self._path, length, dtype="float32", always_2d=True):
-                if not self._wait(ring, len(block), begin + (written + len(block)) / self.sample_rate):
-                    return
-                ring.write(to_mono(block))
-                written += len(block)
+            for second in soundfile.blocks(self._path, self.sample_rate, dtype="float32", always_2d=True):
+                mono = to_mono(second)
+                for start in range(0, len(mono), length):
+                    block = mono[start : start + length]
+                    if not self._wait(ring, len(block), begin + (written + len(block)) / self.sample_rate):
+                        return
+                    ring.write(block)
+                    written += len(block)
         except soundfile.SoundFileError as error:
             self.failure = str(error)
         finally:

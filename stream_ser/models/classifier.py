@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from stream_ser.models.window import Frames, Window
 LOOK_AGAIN = 0.3
 """Seconds of new frames after which the MLP looks at the window again; in between its last answer stands beside the LSTM's
 newest. A look passes over the whole window."""
+
+MANY = 16
+"""Windows from which on the models run beside each other."""
 
 
 class Memory:
@@ -57,6 +61,7 @@ class Classifier:
         (state,) = (node for node in lstm.session.get_inputs() if node.name == "state")
         self._state_size = int(state.shape[1])
         self._emotions = len(lstm.metadata.labels)
+        self._beside = ThreadPoolExecutor(1, "beside the MLP")  # starts its thread when there are many windows
         self.step = lstm.metadata.step
         self.labels = lstm.metadata.labels
         self.provider = lstm.provider
@@ -74,8 +79,18 @@ class Classifier:
         """
         if not asked:
             return []
-        self._take_steps(asked)
-        self._look([(window, memory) for window, memory in asked if self._is_due(window, memory)])
+        for window, memory in asked:
+            if window.begins:
+                memory.state = np.zeros(self._state_size, np.float32)
+                memory.answers = {"lstm": np.full(self._emotions, 1.0 / self._emotions, np.float32)}
+        due = [(window, memory) for window, memory in asked if self._is_due(window, memory)]
+        if len(asked) < MANY:
+            self._take_steps(asked)
+            self._look(due)
+        else:  # beside each other: runs of many windows are worth a thread
+            stepping = self._beside.submit(self._take_steps, asked)
+            self._look(due)
+            stepping.result()
         return [dict(memory.answers) for _, memory in asked]
 
     def _run_of(self, bundle: Bundle, outputs: list[str]) -> Run:
@@ -98,9 +113,6 @@ class Classifier:
     def _take_steps(self, asked: Sequence[tuple[Window, Memory]]) -> None:
         by_length: dict[int, list[tuple[Window, Memory]]] = {}
         for window, memory in asked:
-            if window.begins:
-                memory.state = np.zeros(self._state_size, np.float32)
-                memory.answers = {"lstm": np.full(self._emotions, 1.0 / self._emotions, np.float32)}
             if len(window.new):
                 by_length.setdefault(len(window.new), []).append((window, memory))
         for rows in by_length.values():

@@ -11,7 +11,7 @@ from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
-from stream_ser.models.classifier import load_classifier
+from stream_ser.models.classifier import MANY, load_classifier
 from stream_ser.models.provider import CPU, ProviderChoice, ProviderError
 from stream_ser.models.window import Frames, Window
 
@@ -28,9 +28,10 @@ def window(seen: Frames, *, begins: bool = True, after: int = 0) -> Window:
     return Window(seen, seen[after : len(seen) // 4 * 4], 0, 0.0, 1.0, begins, is_final=False)
 
 
-def test_the_bundled_models_answer_a_batch_as_they_answer_each_window() -> None:
+@pytest.mark.parametrize("count", [7, MANY + 3], ids=["one by one", "beside each other"])
+def test_the_bundled_models_answer_a_batch_as_they_answer_each_window(count: int) -> None:
     classifier = load_classifier(None, FEATURES, ProviderChoice.CPU, 3.0)
-    asked = [window(frames(int(RNG.integers(35, 300)))) for _ in range(7)]
+    asked = [window(frames(int(RNG.integers(35, 300)))) for _ in range(count)]
     together = classifier.classify([(one, classifier.new_memory()) for one in asked])
     for one, answers in zip(asked, together, strict=True):
         (alone,) = classifier.classify([(one, classifier.new_memory())])
