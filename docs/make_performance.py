@@ -52,7 +52,7 @@ def main() -> None:
         right.plot(counts, [one[name] for one in streams], marker="o", label=label)
     right.axhline(hop, color="grey", linestyle="--", label=f"hop, {hop:g} ms")
     right.set(title="A hop of many streams that all speak", xlabel="streams", ylabel="ms", xscale="log", yscale="log")
-    right.set_xticks(counts, [str(count) for count in counts])
+    right.set_xticks(counts, [str(count) for count in counts], rotation=60)
     right.minorticks_off()
     right.legend()
     figure.savefig(RESULTS / "bench.png", dpi=100)
