@@ -97,7 +97,7 @@ class Daemon:
             self._started_at = time.time()
             self.source.start(self._stream.ring, self._tell)
             self._started(address, self)
-            notify("READY=1")
+            notify(f"READY=1\nSTATUS={self._summary(address)}")
             care = asyncio.create_task(self._care(worker, address))
             await self._done.wait()
             care.cancel()
@@ -119,9 +119,7 @@ class Daemon:
         told, counted, since = "", self._counts(), 0.0
         heard, heard_at = self._stream.ring.written, time.monotonic()
         while True:
-            said = (
-                f"{self._state} to {self.source.name}" if self._state == LISTENING else f"{self._state}: {self._reason}"
-            ) + f", {self._label}; {self._server.clients} clients at {address}; {self.classifier.provider}"
+            said = self._summary(address)
             now = time.monotonic()
             if self._stream.ring.written != heard or self._state != LISTENING:
                 heard, heard_at = self._stream.ring.written, now
@@ -132,6 +130,10 @@ class Daemon:
                 counted, since = self._counts(), now
                 self._publish(self._status())
             await asyncio.sleep(CARE_EVERY)
+
+    def _summary(self, address: str) -> str:
+        state = f"{self._state} to {self.source.name}" if self._state == LISTENING else f"{self._state}: {self._reason}"
+        return f"{state}, {self._label}; {self._server.clients} clients at {address}; {self.classifier.provider}"
 
     def _counts(self) -> tuple[int, ...]:
         recognizer = self._stream.recognizer

@@ -135,8 +135,13 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
             assert ready[1].startswith("STATUS=listening to demo.flac")
             with connect(command.address()) as client:  # ready means that clients are served
                 client.recv(WAIT)
+            told: list[str] = []
+            while told.count("WATCHDOG=1") < 2:
+                told += manager.recv(4096).decode().splitlines()
+            assert {line.split("=")[0] for line in told} <= {"WATCHDOG", "STATUS"}
             command.process.send_signal(signal.SIGTERM)
-            assert manager.recv(4096).decode() == "STOPPING=1"
+            while told[-1] != "STOPPING=1":
+                told += manager.recv(4096).decode().splitlines()
             assert command.wait() == 0
 
 
