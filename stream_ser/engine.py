@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_ser import features, vad
 from stream_ser.audio.resample import Resampler
@@ -18,8 +20,15 @@ from stream_ser.models.classifier import Classifier, Memory
 from stream_ser.models.window import Window
 from stream_ser.recognizer import Hop, Recognizer
 
+Samples = NDArray[np.float32]
+_Listener = TypeVar("_Listener")
+_Found = TypeVar("_Found")
+
 Deliver = Callable[[list[Event]], None]
 """Takes events of one stream, on the worker's thread, and returns at once."""
+
+BLOCK = 64
+"""Hops that are heard at a time: of more, what is computed no longer fits into the processor's cache."""
 
 MANY = 16
 """Hops from which on detector and extractor run beside each other."""
@@ -121,8 +130,8 @@ class Engine:
         samples = [piece for _, piece in hops]
         detectors = [stream.recognizer.detector for stream, _ in hops]
         # Of many hops, arrays are long, and numpy computes without the interpreter's lock; of a few, a thread costs more.
-        listening = self._beside.submit(vad.push_all, detectors, samples) if len(hops) >= MANY else None
-        frames = features.push_all([stream.recognizer.extractor for stream, _ in hops], samples)
+        listening = self._beside.submit(_in_blocks, vad.push_all, detectors, samples) if len(hops) >= MANY else None
+        frames = _in_blocks(features.push_all, [stream.recognizer.extractor for stream, _ in hops], samples)
         speech = vad.push_all(detectors, samples) if listening is None else listening.result()
         for (stream, _), new, probabilities in zip(hops, frames, speech, strict=True):
             window = stream.recognizer.hear(new, probabilities)
@@ -139,6 +148,19 @@ class Engine:
                 self._streams = [other for other in self._streams if other is not stream]
                 stream.on_end()
         return bool(pulled)
+
+
+def _in_blocks(
+    push_all: Callable[[Sequence[_Listener], Sequence[Samples]], Sequence[_Found]],
+    listeners: Sequence[_Listener],
+    pieces: Sequence[Samples],
+) -> list[_Found]:
+    """What ``push_all`` returns, of :data:`BLOCK` streams at a time."""
+    found: list[_Found] = []
+    for first in range(0, len(pieces), BLOCK):
+        block = slice(first, first + BLOCK)
+        found += push_all(listeners[block], pieces[block])
+    return found
 
 
 class Worker:

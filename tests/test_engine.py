@@ -137,6 +137,7 @@ def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(
 ) -> None:
     """With the real detector, whose network hears all streams together."""
     monkeypatch.setattr("stream_ser.engine.MANY", many)
+    monkeypatch.setattr("stream_ser.engine.BLOCK", many)
     monkeypatch.setattr("stream_ser.models.classifier.MANY", many)
     demo, _ = soundfile.read(DEMO, dtype="float32")
 
