@@ -97,7 +97,8 @@ class Stream:
         if chunk.broken is not None:
             lost, reason, self._rate = chunk.broken.lost, SOURCE_LOST, chunk.broken.rate
             self._resampler = Resampler(self._rate, self.recognizer.sample_rate)
-        self._resampler.reset()
+        else:
+            self._resampler.reset()
         self._ready = self._resampler.push(chunk.samples)
         return self.recognizer.skip(round(lost * self.recognizer.sample_rate / self._rate), reason)
 

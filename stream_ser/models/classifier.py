@@ -22,8 +22,7 @@ LOOK_AGAIN = 0.3
 newest. A look passes over the whole window."""
 
 LOOKS = 16
-"""Windows that the MLP looks at in one call on the CPU: of more, what it computes no longer fits into the processor's cache,
-and a window costs a third more."""
+"""Windows that the MLP looks at in one call on the CPU: of more, what it computes no longer fits into the processor's cache."""
 
 MANY = 16
 """Windows from which on the models run beside each other."""
