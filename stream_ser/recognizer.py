@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from stream_ser.decision import Decision, DecisionSettings, Probabilities, fuse
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
-from stream_ser.features import FrameHistory, MfccSettings, StreamingMfcc
+from stream_ser.features import FrameHistory, MfccSettings, OffsetRemoval, StreamingMfcc
 from stream_ser.models.window import Window
 from stream_ser.vad import CHUNK, Sound, SpeechDetector, SpeechGate, Utterance, VoiceActivity
 
@@ -48,7 +48,7 @@ _NO_OPINION: Probabilities = np.full(len(EMOTIONS), 1.0 / len(EMOTIONS), np.floa
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Samples of one hop, finite, that await being heard: a view, valid until then."""
+    """Samples of one hop, finite and without offset, that await being heard: a view, valid until then."""
 
     samples: NDArray[np.float32]
 
@@ -89,6 +89,7 @@ class Recognizer:
         self._lead = round(LEAD * self.sample_rate)
         self._hop_length = round(hop * self.sample_rate)
         self._window_frames = round(window * features.frames_per_second)
+        self._offset = OffsetRemoval(self.sample_rate, self._hop_length)
         self.extractor = StreamingMfcc(features)
         self.detector: SpeechDetector = VoiceActivity() if detector is None else detector
         self._gate = SpeechGate()
@@ -113,6 +114,7 @@ class Recognizer:
 
     def _begin_at(self, origin: int) -> None:
         """Start afresh with ``origin`` samples of stream time behind."""
+        self._offset.reset()
         self.extractor.reset()
         self.detector.reset()
         self._gate.reset()
@@ -254,6 +256,7 @@ class Recognizer:
             self.repaired += int(len(samples) - finite.sum())
             samples[~finite] = 0.0
         self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
+        self._offset.remove(samples)
         self._heard += self._filled
         self._filled = 0
         self._unheard = True

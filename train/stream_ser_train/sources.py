@@ -24,7 +24,9 @@ def trainer(*modules: str) -> tuple[Path, ...]:
 
 
 HEARING = (
-    *live("recognizer", "silero", "vad", "features/mfcc", "features/window", "models/window", "audio/resample"),
+    *live(
+        "recognizer", "silero", "vad", "features/mfcc", "features/offset", "features/window", "models/window", "audio/resample"
+    ),
     *trainer("augmentation", "examples"),
 )
 """What turns clips into utterances."""

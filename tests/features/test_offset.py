@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_ser.features import OffsetRemoval
+
+RATE = 16_000
+HOP = 1_600
+
+
+def _removed(samples: np.ndarray) -> np.ndarray:
+    removal, rest = OffsetRemoval(RATE, HOP), samples.astype(np.float32)
+    for start in range(0, len(rest), HOP):
+        removal.remove(rest[start : start + HOP])
+    return rest
+
+
+@given(st.floats(-0.9, 0.9), st.integers(0, 2**32 - 1))
+def test_a_constant_offset_changes_nothing(offset: float, seed: int) -> None:
+    sound = 0.1 * np.random.default_rng(seed).standard_normal(5 * HOP + 77)
+    np.testing.assert_allclose(_removed(sound + offset), _removed(sound), atol=1e-6)
+
+
+def test_an_offset_that_comes_later_fades() -> None:
+    left = _removed(np.repeat([0.0, 0.5], 2 * RATE))
+    assert not left[: 2 * RATE].any()
+    assert abs(left[-1]) < 0.5 * np.exp(-2.0 / 0.5) * 1.2
+    assert np.abs(np.diff(left[2 * RATE :])).max() < 1e-3, "in small steps"
+
+
+@pytest.mark.parametrize("pitch", [60.0, 200.0, 1_000.0])
+def test_a_voice_stays_as_it_is(pitch: float) -> None:
+    voice = 0.3 * np.sin(2 * np.pi * pitch * np.arange(RATE) / RATE)
+    np.testing.assert_allclose(_removed(voice), voice, atol=5e-3)
+
+
+def test_a_reset_makes_a_new_one() -> None:
+    used, new = OffsetRemoval(RATE, HOP), OffsetRemoval(RATE, HOP)
+    used.remove(np.full(HOP, 0.7, np.float32))
+    used.reset()
+    pieces = [np.linspace(0.1, 0.3, HOP, dtype=np.float32) for _ in range(2)]
+    used.remove(pieces[0])
+    new.remove(pieces[1])
+    np.testing.assert_array_equal(*pieces)
+
+
+def test_no_samples_are_no_matter() -> None:
+    removal = OffsetRemoval(RATE, HOP)
+    removal.remove(np.empty(0, np.float32))
+    held = np.full(HOP, 0.2, np.float32)
+    removal.remove(held)
+    np.testing.assert_allclose(held, 0.0, atol=1e-7)
