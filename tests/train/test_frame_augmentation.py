@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from signals import voice
@@ -64,3 +66,36 @@ def test_short_windows_are_altered_too(frames: int) -> None:
     assert altered.dtype == np.float32
     assert len(altered) >= 2
     assert np.isfinite(altered).all()
+
+
+def _voices(count: int) -> list[np.ndarray]:
+    return [voice(1.5, np.random.default_rng(10 + number)) for number in range(count)]
+
+
+ONLY_BABBLE = FrameAlterations(1.0, 1.0, 0.0, 0.0, 0.0, babble_share=1.0, loudest_babble_db=5.0, quietest_babble_db=5.0)
+
+
+def test_others_that_drown_the_speaker_sound_as_they_do_alone() -> None:
+    bounds = replace(ONLY_BABBLE, loudest_babble_db=-30.0, quietest_babble_db=-30.0)
+    (other,) = _voices(1)
+    behind = StreamingMfcc(FEATURES).push(other * np.linspace(0.1, 1.0, len(other), dtype=np.float32))
+    altered = FrameAugmentation(FEATURES, bounds, [behind]).alter(spoken(), np.random.default_rng(0))
+    # Where they come in, and how loud they are, is drawn.
+    errors = [np.abs((np.roll(behind, -start, axis=0)[: len(altered)] - altered)[:, 1:]).mean() for start in range(len(behind))]
+    assert min(errors) < 0.2
+    assert np.abs((spoken() - altered)[:, 1:]).mean() > 2 * min(errors)
+
+
+@pytest.mark.parametrize("decibels", [0.0, 12.0])
+def test_the_speaker_is_so_much_louder_than_the_others(decibels: float) -> None:
+    bounds = replace(ONLY_BABBLE, loudest_babble_db=decibels, quietest_babble_db=decibels)
+    voices = [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)]
+    augmentation = FrameAugmentation(FEATURES, bounds, voices)
+    altered = augmentation.alter(spoken(), np.random.default_rng(0))
+    alone, together = (np.exp(frames @ augmentation._cepstrum).sum(axis=1).mean() for frames in (spoken(), altered))
+    assert 10 * np.log10(alone / (together - alone)) == pytest.approx(decibels, abs=1.5)
+
+
+def test_without_others_nobody_is_heard_behind() -> None:
+    altered = FrameAugmentation(FEATURES, ONLY_BABBLE).alter(spoken(), np.random.default_rng(0))
+    np.testing.assert_allclose(altered, spoken(), atol=1e-3)

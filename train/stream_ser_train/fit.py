@@ -81,7 +81,8 @@ def fit(
     """
     keras.utils.set_random_seed(seed)
     settings = recipe.fit
-    augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations)
+    voices = [part for one in heard for part in one.copies[0]]
+    augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations, voices)
     training = TrainingSet(heard, whole=settings.whole, augmentation=augmentation)
     model = build(features.coefficients, measure(heard), recipe.network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)

@@ -1,11 +1,13 @@
-"""Other voices and channels for frames already computed: cheap enough to give every window of every epoch its own.
+"""Other voices, channels and company for frames already computed: cheap enough to give every window of every epoch its own.
 
 A warp of the mel axis, a channel and a gain are all linear in the logarithm of the filter energies, so that in MFCCs
-they are one small matrix and one vector.
+they are one small matrix and one vector. Voices behind the speaker add to the energies themselves, which the MFCCs
+give but for their finest ripples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,10 @@ _DB = np.log(10.0) / 10.0
 
 _WARPS = 41
 _KNOTS = 5
+
+_BABBLES = 200
+_MOST_VOICES = 8
+_BABBLE_FRAMES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,25 @@ class FrameAlterations:
     gain_db: float = 10.0
     share: float = 0.7
     """Of the windows whose vocal tract, and whose channel, is altered."""
+    babble_share: float = 0.25
+    """Of the windows that others talk behind."""
+    loudest_babble_db: float = 0.0
+    quietest_babble_db: float = 25.0
+    """Bounds of the ratio of the speaker to the others."""
 
 
 class FrameAugmentation:
-    """Alters MFCC frames of one setting."""
+    """Alters MFCC frames of one setting.
 
-    def __init__(self, features: MfccSettings, alterations: FrameAlterations) -> None:
+    Args:
+        features: the setting.
+        alterations: how far.
+        voices: utterances that may be heard behind another, ``float32[frames, coef]`` each: of training speakers only.
+    """
+
+    def __init__(
+        self, features: MfccSettings, alterations: FrameAlterations, voices: Sequence[NDArray[np.float32]] = ()
+    ) -> None:
         self._alterations = alterations
         # mfcc = cepstrum @ log energies, for the orthonormal DCT-II without lifter.
         self._cepstrum = dct(np.eye(features.filters), type=2, norm="ortho", axis=0)[: features.coefficients]
@@ -47,10 +66,14 @@ class FrameAugmentation:
         self._warps = [(self._cepstrum @ _warp(features, factor) @ self._cepstrum.T).T.astype(np.float32) for factor in factors]
         self._knots = np.linspace(0, features.filters - 1, _KNOTS)
         self._filters = np.arange(features.filters)
+        self._ripples = self._cepstrum.astype(np.float32)
+        self._babbles = self._together(voices) if voices and alterations.babble_share else []
 
     def alter(self, frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """One alteration of ``frames: float32[frames, coef]``, longer or shorter by the tempo."""
         bounds = self._alterations
+        if self._babbles and rng.random() < bounds.babble_share:
+            frames = self._amid(frames, self._babbles[rng.integers(len(self._babbles))], rng)
         frames = _hasten(frames, float(np.exp(rng.uniform(-1.0, 1.0) * np.log(bounds.tempo))))
         if rng.random() < bounds.share:
             frames = frames @ self._warps[rng.integers(_WARPS)]
@@ -59,6 +82,30 @@ class FrameAugmentation:
             response += np.interp(self._filters, self._knots, rng.normal(0.0, bounds.channel_db, _KNOTS))
         altered: NDArray[np.float32] = (frames + self._cepstrum @ (response * _DB)).astype(np.float32)
         return altered
+
+    def _energies(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of each filter, ``float32[frames, filter]``, but for ripples that the MFCCs leave out."""
+        energies: NDArray[np.float32] = np.exp(frames @ self._ripples)
+        return energies
+
+    def _together(self, voices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Energies of several voices at once, each up to 6 dB louder or softer."""
+        rng, found = np.random.default_rng(0), []
+        for _ in range(_BABBLES):
+            mixed = np.zeros((_BABBLE_FRAMES, len(self._filters)), np.float32)
+            for number in rng.integers(len(voices), size=rng.integers(1, _MOST_VOICES, endpoint=True)):
+                voice = self._energies(voices[number])
+                voice *= 10.0 ** (rng.uniform(-6.0, 6.0) / 10.0) / voice.sum(axis=1).mean()
+                mixed += voice[(np.arange(_BABBLE_FRAMES) + rng.integers(len(voice))) % len(voice)]
+            found.append(mixed)
+        return found
+
+    def _amid(self, frames: NDArray[np.float32], babble: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        energies, behind = self._energies(frames), babble[(np.arange(len(frames)) + rng.integers(len(babble))) % len(babble)]
+        decibels = rng.uniform(self._alterations.loudest_babble_db, self._alterations.quietest_babble_db)
+        behind = behind * np.float32(energies.sum(axis=1).mean() / behind.sum(axis=1).mean() / 10.0 ** (decibels / 10.0))
+        mixed: NDArray[np.float32] = np.log(energies + behind) @ self._ripples.T
+        return mixed
 
 
 def _hasten(frames: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:

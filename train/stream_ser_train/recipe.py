@@ -34,11 +34,15 @@ class ModelRecipe:
     fit: FitSettings
 
 
+OTHERS_ONLY = FrameAlterations(tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=0.0)
+"""Others talk behind some windows; no frame is altered else."""
+
+
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     return {
         "lstm": ModelRecipe(LstmSettings(), FitSettings(lstm_epochs)),
         "mlp": ModelRecipe(
-            MlpSettings(input_dropout=0.2, dropout=0.4), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=None)
+            MlpSettings(input_dropout=0.2, dropout=0.4), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=OTHERS_ONLY)
         ),
     }
 

@@ -23,7 +23,7 @@ from stream_ser_train.examples import hear
 from stream_ser_train.frame_augmentation import FrameAlterations
 from stream_ser_train.networks import LstmSettings, MlpSettings
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import ModelRecipe, Recipe
+from stream_ser_train.recipe import OTHERS_ONLY, ModelRecipe, Recipe
 from stream_ser_train.scores import score
 from stream_ser_train.splits import by_speaker
 from stream_ser_train.trainings import run_all, seconds
@@ -58,9 +58,12 @@ def variants(shipped: Recipe) -> list[Variant]:
         add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
         add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
         add("no altered copies", copies=CopySettings(count=0))
+        assert own.fit.alterations is not None
+        alone = replace(own.fit.alterations, babble_share=0.0)
+        add("nobody talks behind", replace(brief, fit=replace(brief.fit, alterations=alone)))
         match network:
             case LstmSettings():
-                add("frames as they are", replace(brief, fit=replace(brief.fit, alterations=None)))
+                add("frames as they are", replace(brief, fit=replace(brief.fit, alterations=OTHERS_ONLY)))
             case MlpSettings():
                 add("dropout of 0.3 and 0.6", replace(brief, network=replace(network, input_dropout=0.3, dropout=0.6)))
                 add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
