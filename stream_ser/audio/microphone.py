@@ -86,6 +86,7 @@ class Microphone:
         self._lost = False
         self._counting = False
         """Whether the stream has begun, so that time without sound is missing from it."""
+        self._change: tuple[str | None, int | None] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -105,10 +106,19 @@ class Microphone:
             self._thread.join()
         self._close()
 
+    def change(self, wanted: str | None, channel: int | None) -> None:
+        """Capture another device, or another channel, from the next look on."""
+        self._change = wanted, channel
+
     def _watch(self) -> None:
         pause = _LOOK
         while not self._stop.wait(pause):
-            if self._stream is None:
+            if self._change is not None:
+                (self._wanted, self._channel), self._change = self._change, None
+                self._close()
+                self._lose("the settings name another")
+                pause = 0.0
+            elif self._stream is None:
                 with without_chatter():
                     refresh_devices()
                     self._try_to_open()
@@ -168,7 +178,8 @@ class Microphone:
         return reason
 
     def _listen(self, sounddevice: Any, device: Device, rate: int) -> None:
-        channels = min(device.channels, 2) if self._channel is None else self._channel
+        # Two at least, also for the first: of a device opened with one, a sound server gives the mean of all.
+        channels = max(min(device.channels, 2), self._channel or 1)
         mono, first = np.zeros(rate, np.float32), True
 
         def capture(block: NDArray[np.float32], frames: int, _time: object, status: Any) -> None:
