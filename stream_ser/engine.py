@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,18 @@ BLOCK = 64
 MANY = 16
 """Hops from which on detector and extractor run beside each other."""
 
-RING_SECONDS = 10.0
-"""Audio that may wait for a worker that fell behind."""
+_NOTHING: Samples = np.empty(0, np.float32)
+
+RING_SECONDS = 3.0
+"""Audio that may wait for a worker that fell behind: no answer is later than a window, and what is older makes room."""
+
+
+class Tap(Protocol):
+    """Is given the audio of a stream as the recogniser hears it, on the worker's thread, and returns at once."""
+
+    def heard(self, samples: Samples) -> None: ...
+
+    def lost(self, samples: int) -> None: ...
 
 
 class Stream:
@@ -48,17 +58,21 @@ class Stream:
         filled: Signal,
         deliver: Deliver,
         on_end: Callable[[], None],
+        tap: Tap | None,
     ) -> None:
         self.ring = SampleRing(round(RING_SECONDS * sample_rate), filled)
         self.recognizer = recognizer
         self.memory = memory
         self.deliver = deliver
         self.on_end = on_end
+        self._tap = tap
         self.ended = False
         """Whether all of an ended source was heard."""
         self._rate = sample_rate
         self._resampler = Resampler(sample_rate, recognizer.sample_rate)
-        self._ready = np.empty(0, np.float32)
+        self._ready = _NOTHING
+        self._break: Chunk | None = None
+        """A break that comes when what is ready is heard."""
         self._block = max(1, sample_rate // 10)
         self._closing = False
 
@@ -71,21 +85,26 @@ class Stream:
                 if hop is not None:
                     return hop
                 continue
-            ended = self.ring.ended  # before reading: what was written before the end is then seen
-            chunk = self.ring.read(self._block)
-            if chunk.broken is not None or chunk.lost:
+            if self._break is not None:
+                chunk, self._break = self._break, None
                 window = self._skip(chunk)
                 if window is not None:
                     return window
+                continue
+            ended = self.ring.ended  # before reading: what was written before the end is then seen
+            chunk = self.ring.read(self._block)
+            if chunk.broken is not None or chunk.lost:
+                self._make_ready(_NOTHING, last=True)  # what the resampler holds back is not lost
+                self._break = chunk
             elif len(chunk.samples):
-                self._ready = self._resampler.push(chunk.samples)
+                self._make_ready(chunk.samples)
             elif not ended:
                 self.ring.wanted = max(1, math.ceil(self.recognizer.missing * self._rate / self.recognizer.sample_rate))
                 if self.ring.waiting < self.ring.wanted and not self.ring.ended:
                     return None
             elif not self._closing:
                 self._closing = True
-                self._ready = self._resampler.push(chunk.samples, last=True)
+                self._make_ready(chunk.samples, last=True)
             else:
                 window = None if self.ended else self.recognizer.finish()
                 self.ended = True
@@ -96,11 +115,20 @@ class Stream:
         lost, reason = chunk.lost, OVERFLOW
         if chunk.broken is not None:
             lost, reason, self._rate = chunk.broken.lost, SOURCE_LOST, chunk.broken.rate
+            self.ring.limit = min(self.ring.capacity, round(RING_SECONDS * self._rate))
             self._resampler = Resampler(self._rate, self.recognizer.sample_rate)
         else:
             self._resampler.reset()
-        self._ready = self._resampler.push(chunk.samples)
-        return self.recognizer.skip(round(lost * self.recognizer.sample_rate / self._rate), reason)
+        missing = round(lost * self.recognizer.sample_rate / self._rate)
+        if self._tap is not None:
+            self._tap.lost(missing)
+        self._make_ready(chunk.samples)
+        return self.recognizer.skip(missing, reason)
+
+    def _make_ready(self, samples: Samples, *, last: bool = False) -> None:
+        self._ready = self._resampler.push(samples, last=last)
+        if self._tap is not None:
+            self._tap.heard(self._ready)
 
 
 class Engine:
@@ -113,12 +141,19 @@ class Engine:
         self._streams: list[Stream] = []
         self._beside = ThreadPoolExecutor(1, "beside the worker")  # starts its thread when there are many streams
 
-    def add(self, sample_rate: int, recognizer: Recognizer, deliver: Deliver, on_end: Callable[[], None]) -> Stream:
+    def add(
+        self,
+        sample_rate: int,
+        recognizer: Recognizer,
+        deliver: Deliver,
+        on_end: Callable[[], None],
+        tap: Tap | None = None,
+    ) -> Stream:
         """Open a stream; its ring takes mono samples at ``sample_rate``.
 
         ``on_end`` is called on the worker's thread after the last event of a source that ended.
         """
-        stream = Stream(sample_rate, recognizer, self.classifier.new_memory(), self.filled, deliver, on_end)
+        stream = Stream(sample_rate, recognizer, self.classifier.new_memory(), self.filled, deliver, on_end, tap)
         self._streams = [*self._streams, stream]
         return stream
 

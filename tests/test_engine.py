@@ -18,6 +18,7 @@ from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.provider import ProviderChoice
+from stream_ser.models.window import Window
 from stream_ser.recognizer import Hop, Recognizer
 
 
@@ -152,7 +153,9 @@ def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(
     for number in range(5):
         engine, events = Engine(classifier), list[Event]()
         stream = open_stream(engine, events)
-        stream.ring.write(signal(number))
+        for half in np.array_split(signal(number), 2):
+            stream.ring.write(half)
+            settle(engine)
         stream.ring.end()
         settle(engine)
         alone.append(events)
@@ -200,6 +203,12 @@ class Recording(Recognizer):
     def __init__(self) -> None:
         super().__init__(MfccSettings(), detector=Syllables())
         self.heard: list[Samples] = []
+        self.skipped: list[int] = []
+        """How many pieces it had heard at each loss."""
+
+    def skip(self, samples: int, reason: str) -> Window | None:
+        self.skipped.append(len(self.heard))
+        return super().skip(samples, reason)
 
     def take(self, samples: Samples) -> tuple[int, Hop | None]:
         taken, hop = super().take(samples)
@@ -278,10 +287,10 @@ def test_nothing_from_before_a_gap_is_heard_after_it(classifier: Classifier) -> 
     stream = engine.add(rate, recognizer, lambda events: None, lambda: None)
     stream.ring.write(np.ones(rate, np.float32))
     settle(engine)
-    before = len(recognizer.heard)
     stream.ring.write(np.zeros(round((RING_SECONDS + 1) * rate), np.float32))
     stream.ring.end()
     settle(engine)
+    (before,) = recognizer.skipped
     assert np.concatenate(recognizer.heard[:before]).any()
     assert not np.concatenate(recognizer.heard[before:]).any()
 
@@ -313,3 +322,54 @@ def test_a_worker_that_breaks_is_reported(classifier: Classifier) -> None:
     listener.write(talk(1))
     assert failed.wait(30.0)
     worker.stop()
+
+
+class Recorder:
+    """A tap with all that it was given; what was lost is None."""
+
+    def __init__(self) -> None:
+        self.given: list[Samples | int] = []
+
+    def heard(self, samples: Samples) -> None:
+        self.given.append(samples.copy())
+
+    def lost(self, samples: int) -> None:
+        self.given.append(samples)
+
+
+@pytest.mark.parametrize(("rate", "next_rate"), [(RATE, RATE), (48_000, 8_000), (44_100, 44_100), (8_000, 48_000)])
+def test_of_what_a_source_gave_before_a_break_nothing_is_lost(classifier: Classifier, rate: int, next_rate: int) -> None:
+    engine, events, tap = Engine(classifier), list[Event](), Recorder()
+    recognizer = Recognizer(MfccSettings(), detector=Syllables())
+    stream = engine.add(rate, recognizer, events.extend, lambda: None, tap)
+    before, after = talk(0), talk(1)
+    stream.ring.write(resample(before, RATE, rate)[: 2 * rate])
+    stream.ring.interrupt(Break(round(0.3 * next_rate), next_rate))
+    settle(engine)
+    stream.ring.write(resample(after, RATE, next_rate)[: stream.ring.capacity - 1])
+    stream.ring.end()
+    settle(engine)
+    (gap,) = (event for event in events if isinstance(event, Gap))
+    assert gap.start == pytest.approx(min(len(before) / RATE, 2.0), abs=2 / RATE)
+    assert gap.seconds == pytest.approx(0.3, abs=1 / RATE)
+    given = [piece for piece in tap.given if isinstance(piece, np.ndarray)]
+    assert sum(map(len, given)) + round(0.3 * RATE) == round(recognizer.time * RATE)
+    first = np.concatenate(given)[: min(len(before), 2 * RATE) - 200]
+    np.testing.assert_allclose(first, before[: len(first)], atol=0.05)
+
+
+def test_a_worker_that_is_too_slow_is_never_later_than_the_ring(classifier: Classifier) -> None:
+    engine = Engine(classifier)
+    listener = Listener(engine)
+    recognizer, signal = listener.stream.recognizer, np.tile(talk(1), 10)
+    hop, written = RATE // 10, 0
+    while written + 2 * hop <= len(signal):  # two hops come while it hears one
+        listener.write(signal[written : written + 2 * hop])
+        written += 2 * hop
+        engine.step()
+        assert written / RATE - recognizer.time <= RING_SECONDS + 0.11
+    settle(engine)
+    assert recognizer.time == written / RATE, "and it catches up when it can"
+    gaps = [event for event in listener.events if isinstance(event, Gap)]
+    assert {gap.reason for gap in gaps} == {"overflow"}
+    assert sum(gap.seconds for gap in gaps) == pytest.approx(written / RATE / 2 - RING_SECONDS, abs=0.2)

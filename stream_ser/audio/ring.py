@@ -55,6 +55,8 @@ class SampleRing:
 
     def __init__(self, capacity: int, filled: Signal) -> None:
         self.capacity = capacity
+        self.limit = capacity
+        """Samples that may wait, at most ``capacity``: the reader says how much is still worth hearing."""
         self.filled = filled
         """Set by a write after which the reader has what it waits for."""
         self.wanted = 1
@@ -76,13 +78,13 @@ class SampleRing:
 
     @property
     def waiting(self) -> int:
-        """Samples written and not read, at most ``capacity``."""
-        return min(self.capacity, self._written - self._read)
+        """Samples written and not read, at most ``limit``."""
+        return min(self.limit, self._written - self._read)
 
     @property
     def room(self) -> int:
         """Samples that can be written before any is lost."""
-        return self.capacity - (self._written - self._read)
+        return self.limit - (self._written - self._read)
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Add samples; of more than ``capacity`` the last are kept. Allocates nothing, waits for nothing."""
@@ -112,7 +114,7 @@ class SampleRing:
         written = self._written
         # After the position: what is seen as written cannot reach beyond a break that is not seen.
         place, broken = self._breaks[0] if self._breaks else (None, None)
-        start = max(self._read, written - self.capacity)
+        start = max(self._read, written - self.limit)
         if place is not None and place <= start:
             lost, self._read = place - self._read, place
             if not lost:

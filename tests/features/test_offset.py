@@ -44,7 +44,7 @@ def test_a_reset_makes_a_new_one() -> None:
     pieces = [np.linspace(0.1, 0.3, HOP, dtype=np.float32) for _ in range(2)]
     used.remove(pieces[0])
     new.remove(pieces[1])
-    np.testing.assert_array_equal(*pieces)
+    np.testing.assert_array_equal(pieces[0], pieces[1])
 
 
 def test_no_samples_are_no_matter() -> None:
