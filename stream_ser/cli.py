@@ -81,20 +81,36 @@ def listen(
     hop: Annotated[float | None, typer.Option(help="Seconds between two answers (default: 0.1).")] = None,
     window: Annotated[float | None, typer.Option(help="Seconds of speech an answer looks back on (default: 3.0).")] = None,
     realtime: Annotated[bool | None, typer.Option("--realtime/--fast", help="Pace of a sound file.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Folder to write audio and labels to (default: nothing is written).")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(help="Log to stderr in text or json, instead of labels.")] = None,
 ) -> None:
     """Hear a microphone or a sound file and stream its emotions to WebSocket clients."""
     import asyncio
 
     from rich.console import Console
 
+    from stream_ser import logs
     from stream_ser.audio.devices import own_stderr
     from stream_ser.console import LabelView
     from stream_ser.daemon import Daemon
     from stream_ser.server import is_loopback
     from stream_ser.settings import load_settings
 
-    settings = load_settings({name: value for name, value in locals().items() if name in LISTEN_SETTINGS})
+    flags = {name: value for name, value in locals().items() if name in LISTEN_SETTINGS}
+    settings = load_settings(flags)
     own_stderr()
+    journal = "JOURNAL_STREAM" in os.environ
+    if journal or settings.log_format is not None:
+        # A journal is a file: what somebody felt at a microphone is not written there.
+        logs.write_to(sys.stderr, settings.log_format or logs.LogFormat.TEXT, journal=journal)
+        try:
+            asyncio.run(Daemon(settings, lambda: load_settings(flags), lambda *_: None, lambda _: None).run())
+        except UserError as error:
+            logs.error("failed", reason=str(error))
+            raise typer.Exit(1) from None
+        return
     console = Console()
 
     def started(address: str, daemon: Daemon) -> None:
@@ -106,12 +122,13 @@ def listen(
             console.print(line, soft_wrap=True, highlight=False)
         if not is_loopback(settings.host):
             console.print(f"Anyone who reaches {settings.host} can read along: this version asks for no token.", style="yellow")
+        if daemon.recording is not None:
+            console.print(f"RECORDING audio and labels to {daemon.recording.folder}.", style="red", soft_wrap=True)
         if settings.input is None:
             console.print("Speak; Ctrl-C ends.")
 
-    # A journal is a file: what somebody felt at a microphone is not written there.
-    with LabelView(console, labels="JOURNAL_STREAM" not in os.environ) as view:
-        asyncio.run(Daemon(settings, started, view.show).run())
+    with LabelView(console) as view:
+        asyncio.run(Daemon(settings, lambda: load_settings(flags), started, view.show).run())
     if settings.input is not None:
         console.print("That was a recording. To hear the microphone: stream-ser listen")
 
@@ -122,7 +139,9 @@ def _listening(source: Source) -> str:
     return f"Listening to {source.name}{f' ({source.host_api})' if source.host_api else ''} at {source.sample_rate} Hz."
 
 
-LISTEN_SETTINGS = ("device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime")
+LISTEN_SETTINGS = (
+    "device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime", "record", "log_format"
+)  # fmt: skip
 
 
 @config_app.command()

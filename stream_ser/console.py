@@ -24,15 +24,10 @@ _BAR = 24
 
 
 class LabelView:
-    """Prints what a client of the daemon is told. Use as a context manager.
+    """Prints what a client of the daemon is told. Use as a context manager."""
 
-    Args:
-        console: where to.
-        labels: whether labels are shown; else only what goes wrong and is mended.
-    """
-
-    def __init__(self, console: Console, *, labels: bool = True) -> None:
-        self._console, self._labels = console, labels
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._label = ""
 
@@ -47,8 +42,6 @@ class LabelView:
     def show(self, message: protocol.ServerMessage) -> None:
         """Show one message."""
         match message:
-            case protocol.Emotion() | protocol.SpeechEnd() if not self._labels:
-                pass
             case protocol.Emotion(is_final=True):
                 self._print(_line(message))
             case protocol.Emotion():

@@ -11,17 +11,18 @@ from pathlib import Path
 
 from websockets.frames import CloseCode
 
-from stream_ser import __version__, protocol
+from stream_ser import __version__, logs, protocol
 from stream_ser.audio.file import DEMO, FileSource
 from stream_ser.audio.microphone import USUAL_RATE, Microphone
 from stream_ser.audio.source import AudioError, Source, SourceState
 from stream_ser.engine import Engine, Stream, Worker
 from stream_ser.errors import UserError
-from stream_ser.events import NO_SPEECH, Emotion, Event, SpeechEnd
+from stream_ser.events import NO_SPEECH, Emotion, Event, Gap, SpeechEnd
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.notify import notify
 from stream_ser.recognizer import Recognizer
+from stream_ser.recording import Recording
 from stream_ser.server import Server
 from stream_ser.settings import Settings
 
@@ -36,6 +37,9 @@ COUNTS_EVERY = 5.0
 
 HUNG = 5.0
 """Seconds without progress of the worker or of a source that is not known to be lost, after which something hangs."""
+
+LIVE = ("device", "channel")
+"""Settings that change while the daemon runs, on SIGHUP."""
 
 Show = Callable[[protocol.ServerMessage], None]
 """Shows a message to whoever sits at the terminal."""
@@ -56,15 +60,19 @@ class Daemon:
     """One source, its engine and its server, in one process.
 
     Args:
+        settings: what to run with.
+        reload: gives the settings anew, on SIGHUP.
         started: called with the address once clients can connect.
         show: called with every published message.
 
     Raises:
-        UserError: the models, the source or the address cannot be used.
+        UserError: the models, the source, the address or the folder for recordings cannot be used.
     """
 
-    def __init__(self, settings: Settings, started: Callable[[str, Daemon], None], show: Show) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Settings], started: Callable[[str, Daemon], None], show: Show
+    ) -> None:
+        self._settings, self._reload = settings, reload
         self._started, self._show = started, show
         self.source = open_source(settings)
         features = MfccSettings()
@@ -72,7 +80,10 @@ class Daemon:
         self._engine = Engine(self.classifier)
         recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels, step=self.classifier.step)
         rate = self.source.sample_rate or USUAL_RATE
-        self._stream: Stream = self._engine.add(rate, recognizer, self._deliver, self._end)
+        self.recording: Recording | None = None
+        if settings.record is not None:
+            self.recording = Recording(settings.record, recognizer.sample_rate, self._hello, self._recording_broke_off)
+        self._stream: Stream = self._engine.add(rate, recognizer, self._deliver, self._end, self.recording)
         self._server = Server(self._greet)
         self._label = NO_SPEECH
         self._state = LISTENING
@@ -90,6 +101,7 @@ class Daemon:
         self._done = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._finish, "stopping")
+        self._loop.add_signal_handler(signal.SIGHUP, self._load_again)
         address = await self._server.start(self._settings.host, self._settings.port)
         worker = Worker(self._engine, self._fail)
         worker.start()
@@ -97,6 +109,7 @@ class Daemon:
             self._started_at = time.time()
             self.source.start(self._stream.ring, self._tell)
             self._started(address, self)
+            self._note_start(address)
             notify(f"READY=1\nSTATUS={self._summary(address)}")
             care = asyncio.create_task(self._care(worker, address))
             await self._done.wait()
@@ -107,9 +120,12 @@ class Daemon:
             await asyncio.to_thread(self.source.stop)
             await asyncio.to_thread(worker.stop)
             self._publish(self._status())
+            logs.info("stopping", state=self._state, stream_time=self._stream.recognizer.time)
+            if self.recording is not None:
+                await asyncio.to_thread(self.recording.close)
             broken = self._failure is not None and not isinstance(self._failure, UserError)
             await self._server.stop(CloseCode.INTERNAL_ERROR if broken else CloseCode.GOING_AWAY)
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._loop.remove_signal_handler(number)
         if self._failure is not None:
             raise self._failure
@@ -129,18 +145,41 @@ class Daemon:
             if self._counts() != counted and now - since > COUNTS_EVERY:
                 counted, since = self._counts(), now
                 self._publish(self._status())
+                logs.warning("audio_trouble", **dict(zip(("repaired", "clipped", "overflows"), counted, strict=True)))
             await asyncio.sleep(CARE_EVERY)
 
     def _summary(self, address: str) -> str:
         state = f"{self._state} to {self.source.name}" if self._state == LISTENING else f"{self._state}: {self._reason}"
-        return f"{state}, {self._label}; {self._server.clients} clients at {address}; {self.classifier.provider}"
+        recording = f"; RECORDING to {self._settings.record}" if self._records else ""
+        return f"{state}, {self._label}; {self._server.clients} clients at {address}; {self.classifier.provider}{recording}"
+
+    @property
+    def _records(self) -> bool:
+        return self.recording is not None and not self.recording.broken
+
+    def _note_start(self, address: str) -> None:
+        source, classifier = self.source, self.classifier
+        logs.info(
+            "ready",
+            address=address,
+            source=source.name,
+            host_api=source.host_api,
+            sample_rate=source.sample_rate,
+            provider=classifier.provider,
+            provider_reason=classifier.reason,
+        )
+        if self.recording is not None:
+            logs.warning("recording", folder=self.recording.folder)
 
     def _counts(self) -> tuple[int, ...]:
         recognizer = self._stream.recognizer
         return recognizer.repaired, recognizer.clipped, self.source.overflows
 
     def _greet(self) -> list[protocol.ServerMessage]:
-        hello = protocol.Hello(
+        return [self._hello(), self._status()]
+
+    def _hello(self) -> protocol.Hello:
+        return protocol.Hello(
             protocol=protocol.VERSION,
             version=__version__,
             source=self.source.name,
@@ -154,8 +193,8 @@ class Daemon:
             models=self.classifier.versions,
             provider=self.classifier.provider,
             provider_reason=self.classifier.reason,
+            recording=self._records,
         )
-        return [hello, self._status()]
 
     def _status(self) -> protocol.Status:
         recognizer = self._stream.recognizer
@@ -167,11 +206,14 @@ class Daemon:
             repaired=recognizer.repaired,
             clipped=recognizer.clipped,
             overflows=self.source.overflows,
+            recording=self._records,
         )
 
     def _publish(self, message: protocol.ServerMessage) -> None:
         self._server.publish(message)
         self._show(message)
+        if self.recording is not None:
+            self.recording.told(message)
 
     def _finish(self, state: str) -> None:
         self._state = state
@@ -182,6 +224,29 @@ class Daemon:
         self._publish(self._status())
         if state is SourceState.RESTORED:
             self._state = LISTENING
+            source = self.source
+            logs.info("source_restored", source=source.name, host_api=source.host_api, sample_rate=source.sample_rate)
+        else:
+            logs.warning("source_lost", source=self.source.name, reason=reason)
+
+    def _load_again(self) -> None:
+        """Take over what may change while it runs; the rest waits for a restart, and a wrong setting changes nothing."""
+        try:
+            found = self._reload()
+        except UserError as error:
+            logs.error("reload_refused", reason=str(error))
+            return
+        changed = [name for name in Settings.model_fields if getattr(found, name) != getattr(self._settings, name)]
+        live = [name for name in changed if name in LIVE and isinstance(self.source, Microphone)]
+        if live and isinstance(self.source, Microphone):
+            self.source.change(found.device, found.channel)
+            self._settings = self._settings.model_copy(update={name: getattr(found, name) for name in live})
+        waiting = [name for name in changed if name not in live]
+        logs.info("reloaded", changed=",".join(live), after_a_restart=",".join(waiting))
+
+    def _recording_stopped(self, reason: str) -> None:
+        logs.error("recording_broke_off", reason=reason)
+        self._publish(self._status())
 
     # The worker's or the source's thread calls these; the loop's thread does the rest.
 
@@ -195,6 +260,9 @@ class Daemon:
         if self.source.failure is not None:
             self._failure = AudioError(f"{self.source.name} broke off: {self.source.failure}; the file is damaged")
         self._on_loop(self._finish, "ended")
+
+    def _recording_broke_off(self, reason: str) -> None:
+        self._on_loop(self._recording_stopped, reason)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
@@ -210,4 +278,6 @@ class Daemon:
                 self._label = event.label
             elif isinstance(event, SpeechEnd):
                 self._label = NO_SPEECH
+            elif isinstance(event, Gap):
+                logs.warning("gap", reason=event.reason, start=event.start, seconds=event.seconds)
             self._publish(protocol.of_event(event))

@@ -40,6 +40,7 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     models: Annotated[dict[str, str], Meta(description="Version of each model.")]
     provider: Annotated[str, Meta(description="ONNX Runtime execution provider that runs the models.")]
     provider_reason: Annotated[str, Meta(description="Why that provider.")]
+    recording: Annotated[bool, Meta(description="Whether audio and labels are written to files on the server.")] = False
 
 
 class SpeechStart(Message, frozen=True, kw_only=True, tag="speech_start"):
@@ -84,6 +85,7 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
     repaired: Annotated[int, Meta(description="Samples so far that were no numbers (NaN, infinity); heard as silence.")]
     clipped: Annotated[int, Meta(description="Samples so far at full scale: the microphone is turned up too far.")]
     overflows: Annotated[int, Meta(description="Blocks so far that the sound system gave incomplete.")]
+    recording: Annotated[bool, Meta(description="Whether audio and labels are written to files on the server.")] = False
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-import logging
 import re
 from collections import deque
 from collections.abc import Callable
@@ -16,10 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
-from stream_ser import protocol
+from stream_ser import logs, protocol
 from stream_ser.errors import UserError
-
-log = logging.getLogger(__name__)
 
 QUEUE = 256
 """Messages that may wait for one client; a client further behind is closed with 1013."""
@@ -129,9 +126,10 @@ class Server:
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise ServerError(
-                    f"port {port} on {host} is in use, perhaps by another stream-ser; stop it or choose another --port"
-                ) from error
+                from stream_ser.holder import holder  # looked for only now, since it costs time to load
+
+                who = await asyncio.to_thread(holder, host, port)
+                raise ServerError(f"port {port} on {host} is held by {who}; stop it or choose another --port") from error
             raise ServerError(
                 f"cannot serve on {host} port {port}: {error.strerror}; choose another --host or --port"
             ) from error
@@ -158,6 +156,8 @@ class Server:
         for message in self._greeting():
             client.offer(protocol.encode(message))
         self._clients.add(client)
+        who = _address(connection)
+        logs.info("client_connected", client=who, clients=len(self._clients))
         tasks = [
             asyncio.create_task(work)
             for work in (self._hear_client(connection, client), client.send_all(), client.behind.wait())
@@ -170,11 +170,13 @@ class Server:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         if client.behind.is_set():
-            log.warning("client %s closed: more than %d messages behind", connection.remote_address, QUEUE)
+            logs.warning("client_behind", client=who, messages=QUEUE)
             await connection.close(CloseCode.TRY_AGAIN_LATER, "too slow")
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
-                raise result
+                logs.error("client_failed", client=who, error=repr(result))
+                await connection.close(CloseCode.INTERNAL_ERROR)
+        logs.info("client_left", client=who, code=connection.close_code or 0, clients=len(self._clients))
 
     async def _hear_client(self, connection: ServerConnection, client: Client) -> None:
         async for data in connection:
@@ -182,6 +184,11 @@ class Server:
                 await connection.close(CloseCode.UNSUPPORTED_DATA, "this address takes no binary frames")
                 return
             client.offer(protocol.encode(protocol.answer_client(data)))
+
+
+def _address(connection: ServerConnection) -> str:
+    host, port, *_ = connection.remote_address or ("gone", 0)
+    return f"{host}:{port}"
 
 
 def _select_subprotocol(connection: ServerConnection, offered: object) -> Subprotocol | None:

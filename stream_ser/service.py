@@ -27,6 +27,8 @@ After=pipewire.service pipewire-pulse.service pulseaudio.service
 [Service]
 Type=notify
 ExecStart={command}
+# Takes over another device or channel; `stream-ser config show` says what is set.
+ExecReload=kill -HUP $MAINPID
 # A microphone that is gone is waited for; only a fault ends the daemon.
 Restart=on-failure
 RestartSec=1

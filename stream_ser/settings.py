@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from stream_ser.errors import UserError
+from stream_ser.logs import LogFormat
 from stream_ser.models.provider import ProviderChoice
 
 CONFIG = user_config_path("stream-ser") / "config.toml"
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
     port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
     models: Path | None = Field(None, description="Folder that stream-ser train wrote; none: the bundled models.")
     provider: ProviderChoice = Field(ProviderChoice.AUTO, description="What runs the models.")
+    record: Path | None = Field(None, description="Folder to write audio and labels to; none: nothing is written.")
+    log_format: LogFormat | None = Field(None, description="Log in text or json instead of showing labels; text as a service.")
     hop: float = Field(0.1, ge=0.01, le=0.5, description="Seconds between two answers.")
     window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that an answer looks back on at most.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -183,7 +184,10 @@ async def test_pages_of_the_web_may_not_read_along() -> None:
 async def test_a_port_in_use_is_named() -> None:
     async with serving() as (_, address):
         port = int(address.rstrip("/").rsplit(":", 1)[1])
-        with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is in use"):
+        with pytest.raises(
+            ServerError,
+            match=rf"port {port} on 127.0.0.1 is held by .* \(process {os.getpid()}\); stop it or choose another --port",
+        ):
             await Server(lambda: []).start("127.0.0.1", port)
 
 
@@ -204,4 +208,15 @@ async def test_messages_are_json_with_their_type_first() -> None:
     async with serving() as (_, address), connect(address) as client:
         text = await client.recv()
         assert isinstance(text, str)
-        assert list(json.loads(text)) == ["type", "seq", "state", "reason", "time", "label", "repaired", "clipped", "overflows"]
+        assert list(json.loads(text)) == [
+            "type",
+            "seq",
+            "state",
+            "reason",
+            "time",
+            "label",
+            "repaired",
+            "clipped",
+            "overflows",
+            "recording",
+        ]

@@ -96,7 +96,8 @@ class Command:
                 self._news.notify_all()
 
     def _read_errors(self) -> None:
-        self.errors = "\n".join(_lines(self.process.stderr))
+        for line in _lines(self.process.stderr):
+            self.errors += f"{line}\n"
 
 
 def _lines(stream: object) -> Iterator[str]:

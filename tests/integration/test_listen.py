@@ -11,16 +11,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 from needs import need
-from process import WAIT, Command, refused
+from process import WAIT, Command, refused, wait_until
 from signals import RATE, silence, voice
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from stream_ser import protocol
+from stream_ser.audio.file import DEMO as DEMO_FILE
 
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 
@@ -74,8 +76,10 @@ def test_fast_and_realtime_say_the_same() -> None:
 def test_no_label_is_written_into_a_journal() -> None:
     with Command(*DEMO, "--fast", env={"JOURNAL_STREAM": "8:1"}) as command:
         assert command.wait() == 0
-    assert "Connect to" in command.output
-    assert not [line for line in command.lines if re.search(r" s  [=~] | no_speech", line)]
+    assert command.output == ""
+    lines = command.errors.splitlines()
+    assert lines[0].startswith("<6>info ready address=ws://127.0.0.1:")
+    assert [line.split()[1] for line in lines] == ["ready", "stopping"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -164,7 +168,7 @@ class TestRefusals:
             other.listen()
             port = other.getsockname()[1]
             with refused("listen", "--input", "demo", "--port", str(port)) as line:
-                assert f"port {port} on 127.0.0.1 is in use" in line
+                assert f"port {port} on 127.0.0.1 is held by " in line
 
     def test_a_folder_without_models(self, tmp_path: Path) -> None:
         with refused("listen", "--input", "demo", "--models", str(tmp_path)) as line:
@@ -208,3 +212,71 @@ def test_the_doctor_says_whether_listening_would_work(source: str, code: int) ->
     with Command("doctor", env=settings) as doctor:
         assert doctor.wait() == code
         assert ("FAIL source" in doctor.output) is (code == 1)
+
+
+def test_a_second_daemon_says_who_holds_the_port() -> None:
+    with Command(*DEMO) as first:
+        port = first.address().rstrip("/").rsplit(":", 1)[1]
+        with refused("listen", "--input", "demo", "--port", port, "--provider", "cpu") as line:
+            assert re.search(
+                rf"port {port} on 127.0.0.1 is held by stream-ser \S+, which listens to demo.flac, process {first.process.pid};"
+                " stop it or choose another --port",
+                line,
+            )
+
+
+def test_the_log_is_json_where_it_is_asked_for_and_holds_no_label() -> None:
+    with Command(*DEMO, "--log-format", "json") as command:
+        wait_until(lambda: '"ready"' in command.errors, "it is ready")
+        address = json.loads(command.errors.splitlines()[0])["address"]
+        with connect(address) as client:
+            follow(client)
+        assert command.wait() == 0
+    facts = [json.loads(line) for line in command.errors.splitlines()]
+    assert [fact["fact"] for fact in facts] == ["ready", "client_connected", "stopping", "client_left"]
+    assert {fact["level"] for fact in facts} == {"info"}
+    assert facts[0]["source"] == "demo.flac"
+    assert command.output == ""
+
+
+def test_an_error_is_a_fact_of_the_log_too() -> None:
+    with Command("listen", "--input", "nowhere.wav", "--log-format", "json") as command:
+        assert command.wait() == 1
+    (line,) = command.errors.splitlines()
+    fact = json.loads(line)
+    assert (fact["level"], fact["fact"]) == ("error", "failed")
+    assert "nowhere.wav" in fact["reason"]
+
+
+def test_a_recording_holds_what_was_heard_and_what_was_said_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    with Command(*DEMO, "--record", str(folder)) as command, connect(command.address()) as client:
+        command.wait_for(f"RECORDING audio and labels to {re.escape(str(folder))}")
+        messages, _ = follow(client)
+        assert command.wait() == 0
+    hello, status = messages[:2]
+    assert isinstance(hello, protocol.Hello)
+    assert isinstance(status, protocol.Status)
+    assert hello.recording
+    assert status.recording
+    (sound,), (labels,) = folder.glob("*.wav"), folder.glob("*.jsonl")
+    written, _ = soundfile.read(sound, dtype="float32")
+    heard, _ = soundfile.read(DEMO_FILE, dtype="float32")
+    np.testing.assert_allclose(written, heard, atol=1e-4)
+    told = [protocol.decode(line) for line in labels.read_text().splitlines()]
+    assert isinstance(told[0], protocol.Hello)
+    assert told[1:] == [msgspec.structs.replace(message, seq=0) for message in messages[2:]]
+
+
+def test_without_being_asked_it_says_that_nothing_is_recorded() -> None:
+    with Command(*DEMO) as command, connect(command.address()) as client:
+        hello = protocol.decode(client.recv(WAIT))
+        assert isinstance(hello, protocol.Hello)
+        assert not hello.recording
+        command.process.terminate()
+        assert command.wait() == 0
+
+
+def test_a_folder_that_cannot_be_recorded_to_is_refused() -> None:
+    with refused(*DEMO, "--record", "/proc/nowhere") as line:
+        assert "cannot record to /proc/nowhere" in line

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from follower import Follower
@@ -168,3 +171,43 @@ def test_no_input_device_says_what_to_do() -> None:
             pytest.skip("this machine has an input device of its own")
     with refused("devices", env=nowhere) as line:
         assert "no input device; connect a microphone" in line
+
+
+def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
+    sound: SoundServer, sentence: Path, tmp_path: Path
+) -> None:
+    samples, rate = soundfile.read(sentence, dtype="float32")
+    one_sided = tmp_path / "right.wav"
+    soundfile.write(one_sided, np.stack([np.zeros_like(samples), samples], axis=1), rate)
+    folder = tmp_path / "config/stream-ser"
+    folder.mkdir(parents=True)
+    config = folder / "config.toml"
+    config.write_text('device = "pulse"\nport = 0\nprovider = "cpu"\nlog_format = "json"\nchannel = 1\n')
+    env = {**sound.env, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with Command("listen", env=env) as command:
+
+        def facts(name: str) -> list[dict[str, object]]:
+            found = map(json.loads, command.errors.splitlines())
+            return [fact for fact in found if fact["fact"] == name]
+
+        wait_until(lambda: bool(facts("ready")), "it is ready")
+        with Follower(str(facts("ready")[0]["address"])) as follower:
+            sound.play(one_sided)
+            assert not follower.of(protocol.SpeechStart), "nobody speaks on the first channel"
+            config.write_text(config.read_text().replace("channel = 1", "channel = 2\nhop = 0.2"))
+            command.process.send_signal(signal.SIGHUP)
+            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel", BACK)
+            sound.play(one_sided)
+            follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+            config.write_text("volume = 11\n")
+            command.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: bool(facts("reload_refused")), "the wrong settings are refused")
+            sound.play(one_sided)
+            follower.wait_until(lambda: ends(follower) == 2, "a label all the same", BACK)
+            command.process.terminate()
+            assert command.wait() == 0
+    (reloaded,) = facts("reloaded")
+    assert (reloaded["changed"], reloaded["after_a_restart"]) == ("channel", "hop")
+    assert "there is no setting volume" in str(facts("reload_refused")[0]["reason"])
+    (lost,) = facts("source_lost")
+    assert lost["reason"] == "the settings name another"

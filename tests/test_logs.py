@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from stream_ser import logs
+from stream_ser.logs import OFTEN, SPAN, LogFormat, Repetition
+
+
+@pytest.fixture(autouse=True)
+def only_own_handlers() -> Iterator[None]:
+    logger = logging.getLogger("stream_ser")
+    before = list(logger.handlers)
+    yield
+    logger.handlers[:] = before
+
+
+def _written(shape: LogFormat, *, journal: bool = False) -> io.StringIO:
+    stream = io.StringIO()
+    logs.write_to(stream, shape, journal=journal)
+    return stream
+
+
+def test_a_fact_is_a_line_of_json() -> None:
+    stream = _written(LogFormat.JSON)
+    logs.warning("source_lost", source='a "yeti"\nof two lines', silent=1.5)
+    (line,) = stream.getvalue().splitlines()
+    found = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found.pop("time"))
+    assert found == {"level": "warning", "fact": "source_lost", "source": 'a "yeti"\nof two lines', "silent": 1.5}
+
+
+def test_a_fact_is_a_line_of_words() -> None:
+    stream = _written(LogFormat.TEXT)
+    logs.info("ready", source="two words", rate=48_000, empty="", tricky="a=b\nc")
+    (line,) = stream.getvalue().splitlines()
+    assert line.split(" ", 1)[1] == 'info ready source="two words" rate=48000 empty="" tricky="a=b\\nc"'
+
+
+@pytest.mark.parametrize("shape", LogFormat)
+def test_a_journal_gets_the_priority_and_no_time(shape: LogFormat) -> None:
+    stream = _written(shape, journal=True)
+    logs.info("a")
+    logs.warning("b")
+    logs.error("c")
+    lines = stream.getvalue().splitlines()
+    assert [line[:3] for line in lines] == ["<6>", "<4>", "<3>"]
+    assert "time" not in stream.getvalue()
+    assert not re.search(r"\d{4}-", stream.getvalue())
+
+
+def test_what_is_said_again_and_again_is_counted_instead() -> None:
+    now = 0.0
+    repetition = Repetition(lambda: now)
+
+    def said(fact: str) -> dict[str, object] | None:
+        record = logging.LogRecord("stream_ser", logging.INFO, "", 0, fact, None, None)
+        return getattr(record, "fields", {}) if repetition.filter(record) else None
+
+    assert [said("a") is not None for _ in range(OFTEN + 7)] == [True] * OFTEN + [False] * 7
+    assert said("b") == {}, "another fact"
+    now = SPAN
+    assert said("a") == {"unsaid": 7}
+    assert said("a") == {}
+
+
+def test_nothing_is_written_where_nobody_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.error("client_failed", client="1.2.3.4:5")
+    assert capfd.readouterr() == ("", "")
