@@ -34,6 +34,7 @@ from stream_ser.models.provider import ProviderChoice, ProviderError
 from stream_ser.provenance import origin
 from stream_ser.recognizer import Recognizer, windows
 from stream_ser.server import Server
+from stream_ser.soak import PACE, Look, soak
 from stream_ser.vad import SpeechGate, VoiceActivity
 
 STREAMS = (1, 10, 50, 100, 200, 300, 400, 800, 1_600)
@@ -214,6 +215,32 @@ def bench(choice: ProviderChoice, hop: float, window: float, file: Path | None, 
     if file is not None:
         first, *others = found
         result = {**first, **origin("stream-ser bench"), "hop_s": hop, "window_s": window, "others": others}
+        file.write_text(json.dumps(result, indent=2) + "\n")
+        console.print(f"Results: {file}", soft_wrap=True, highlight=False)
+
+
+def soak_for(hours: float, file: Path | None, console: Console) -> None:
+    """Run the daemon for ``hours`` of audio, print how it is doing, write JSON to ``file``.
+
+    Raises:
+        UserError: the models cannot be used.
+    """
+
+    def show(look: Look) -> None:
+        console.print(
+            f"  {look.audio_h:6.2f} h   {look.rss_mb:6.1f} MB   {look.threads} threads   {look.descriptors} descriptors"
+            f"   {look.drift_s:5.2f} s of audio behind",
+            highlight=False,
+        )
+
+    console.print(f"{hours:g} hours of audio at {PACE:g} times the pace of speech:", highlight=False)
+    result = {**soak(hours, show), **origin(f"stream-ser bench --soak {hours:g}")}
+    console.print(
+        f"  {result['messages']:.0f} messages to one client, {result['visits']:.0f} visits of another,"
+        f" {result['lost_to_overload_s']:g} s of audio lost to overload",
+        highlight=False,
+    )
+    if file is not None:
         file.write_text(json.dumps(result, indent=2) + "\n")
         console.print(f"Results: {file}", soft_wrap=True, highlight=False)
 

@@ -94,7 +94,7 @@ def listen(
     from stream_ser import logs
     from stream_ser.audio.devices import own_stderr
     from stream_ser.console import LabelView
-    from stream_ser.daemon import Daemon
+    from stream_ser.daemon import Daemon, open_source
     from stream_ser.server import is_loopback
     from stream_ser.settings import load_settings
 
@@ -106,7 +106,8 @@ def listen(
         # A journal is a file: what somebody felt at a microphone is not written there.
         logs.write_to(sys.stderr, settings.log_format or logs.LogFormat.TEXT, journal=journal)
         try:
-            asyncio.run(Daemon(settings, lambda: load_settings(flags), lambda *_: None, lambda _: None).run())
+            source = open_source(settings)
+            asyncio.run(Daemon(settings, source, lambda: load_settings(flags), lambda *_: None, lambda _: None).run())
         except UserError as error:
             logs.error("failed", reason=str(error))
             raise typer.Exit(1) from None
@@ -128,7 +129,7 @@ def listen(
             console.print("Speak; Ctrl-C ends.")
 
     with LabelView(console) as view:
-        asyncio.run(Daemon(settings, lambda: load_settings(flags), started, view.show).run())
+        asyncio.run(Daemon(settings, open_source(settings), lambda: load_settings(flags), started, view.show).run())
     if settings.input is not None:
         console.print("That was a recording. To hear the microphone: stream-ser listen")
 
@@ -253,6 +254,9 @@ def bench(
     hop: Annotated[float, typer.Option(min=0.01, max=0.5, help="Seconds between two answers.")] = 0.1,
     window: Annotated[float, typer.Option(min=0.5, max=10.0, help="Seconds of speech an answer looks back on.")] = 3.0,
     json: Annotated[Path | None, typer.Option(help="File for the results.")] = None,
+    soak: Annotated[
+        float | None, typer.Option(min=0.01, help="Run the daemon for so many hours of audio instead, sixty times as fast.")
+    ] = None,
 ) -> None:
     """Measure what a hop costs on this machine: each stage, one stream and many, start-up and memory."""
     from rich.console import Console
@@ -261,6 +265,9 @@ def bench(
     from stream_ser.errors import choose
     from stream_ser.models.provider import ProviderChoice
 
+    if soak is not None:
+        measure.soak_for(soak, json, Console())
+        return
     measure.bench(choose(ProviderChoice, provider, "--provider"), hop, window, json, Console())
 
 

@@ -61,20 +61,26 @@ class Daemon:
 
     Args:
         settings: what to run with.
+        source: what to hear, not yet started.
         reload: gives the settings anew, on SIGHUP.
         started: called with the address once clients can connect.
         show: called with every published message.
 
     Raises:
-        UserError: the models, the source, the address or the folder for recordings cannot be used.
+        UserError: the models, or the folder for recordings, cannot be used.
     """
 
     def __init__(
-        self, settings: Settings, reload: Callable[[], Settings], started: Callable[[str, Daemon], None], show: Show
+        self,
+        settings: Settings,
+        source: Source,
+        reload: Callable[[], Settings],
+        started: Callable[[str, Daemon], None],
+        show: Show,
     ) -> None:
         self._settings, self._reload = settings, reload
         self._started, self._show = started, show
-        self.source = open_source(settings)
+        self.source = source
         features = MfccSettings()
         self.classifier: Classifier = load_classifier(settings.models, features, settings.provider, settings.window)
         self._engine = Engine(self.classifier)
@@ -90,6 +96,11 @@ class Daemon:
         self._reason = ""
         self._started_at = time.time()
         self._failure: BaseException | None = None
+
+    @property
+    def heard(self) -> float:
+        """Seconds of the stream so far."""
+        return self._stream.recognizer.time
 
     async def run(self) -> None:
         """Listen and serve until the source ends or the process is told to stop.

@@ -58,3 +58,17 @@ def test_every_stream_is_answered_in_a_loaded_hop(bundles: Path, monkeypatch: py
     bench.load(classifier, 5, 0.1, 3.0, 40)
     assert len(asked) == 48
     assert sum(asked[8:]) > 0.9 * 5 * 40
+
+
+def test_a_soak_run_looks_at_memory_threads_descriptors_and_drift(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    bench.soak_for(0.05, file, Console(quiet=True))
+    found = json.loads(file.read_text())
+    assert found["command"] == "stream-ser bench --soak 0.05"
+    assert found["messages"] > 100
+    assert found["visits"] >= 1
+    looks = found["looks"]
+    assert len(looks) > 10
+    assert looks[-1]["audio_h"] == pytest.approx(0.05, abs=0.01)
+    assert all(look["rss_mb"] > 20 and look["threads"] > 2 and look["descriptors"] > 5 for look in looks)
+    assert [look["audio_h"] for look in looks] == sorted(look["audio_h"] for look in looks)

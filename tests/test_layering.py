@@ -12,7 +12,7 @@ PACKAGES = {"stream_ser": ROOT, "stream_ser_train": ROOT / "train", "stream_ser_
 
 FLOORS = [
     {"cli"},
-    {"daemon", "service", "console", "watch", "bench", "doctor"},
+    {"daemon", "service", "console", "watch", "bench", "soak", "doctor"},
     {"server", "engine", "holder", "notify", "recording"},
     {"recognizer", "settings"},
     {"decision", "vad", "silero", "models", "features", "audio", "protocol"},
