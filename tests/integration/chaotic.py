@@ -39,7 +39,8 @@ class ChaoticSource:
         demo = soundfile.read(DEMO, dtype="float32")[0]
         self._demos = {rate: resample(demo, 16_000, rate) for rate in RATES}
         self.sample_rate = 48_000
-        self.ledger = {"written_s": 0.0, "kept_back_s": 0.0, "losses": 0, "broken": 0, "faults": dict.fromkeys(FAULTS, 0)}
+        self._written_s = self._kept_back_s = 0.0
+        self._faults = dict.fromkeys(FAULTS, 0)
         self._stop = threading.Event()
 
     def start(self, ring: SampleRing, tell: Tell) -> None:
@@ -52,16 +53,16 @@ class ChaoticSource:
         self._thread.join()
 
     def _play(self) -> None:
-        ledger = self.ledger
-        while ledger["written_s"] + ledger["kept_back_s"] < self._seconds and not self._stop.is_set():
+        while self._written_s + self._kept_back_s < self._seconds and not self._stop.is_set():
             fault = str(self._rng.choice(FAULTS))
-            ledger["faults"][fault] += 1
+            self._faults[fault] += 1
             if fault == "loss":
                 self._lose()
             elif fault == "stall":
                 self._stop.wait(self._rng.uniform(0.0, 0.2))
             else:
                 self._give(fault)
+        ledger = {"written_s": self._written_s, "kept_back_s": self._kept_back_s, "faults": self._faults}
         self._file.write_text(json.dumps(ledger))
         self._ring.end()
 
@@ -72,10 +73,8 @@ class ChaoticSource:
         some = slice(count // 3, count // 3 + self.sample_rate // 4)
         if fault == "nan":
             samples[some] = np.nan
-            self.ledger["broken"] += 1
         elif fault == "infinity":
             samples[some] = -np.inf
-            self.ledger["broken"] += 1
         elif fault == "offset":
             samples += np.float32(self._rng.uniform(-0.5, 0.5))
         elif fault == "clipping":
@@ -85,7 +84,7 @@ class ChaoticSource:
             while fault != "flood" and self._ring.room < len(block) and not self._stop.is_set():
                 self._ring.drained.wait(0.1)
             self._ring.write(block)
-            self.ledger["written_s"] += len(block) / self.sample_rate
+            self._written_s += len(block) / self.sample_rate
 
     def _lose(self) -> None:
         self._ring.interrupt(Break(0, self.sample_rate))
@@ -93,8 +92,7 @@ class ChaoticSource:
         self.sample_rate = int(self._rng.choice(RATES))
         lost = round(self._rng.uniform(0.0, 3.0) * self.sample_rate)
         self._ring.interrupt(Break(lost, self.sample_rate))
-        self.ledger["kept_back_s"] += lost / self.sample_rate
-        self.ledger["losses"] += 1
+        self._kept_back_s += lost / self.sample_rate
         self._tell(SourceState.RESTORED, "")
 
 

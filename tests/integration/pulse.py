@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,15 @@ class SoundServer:
         modules = self._control("list", "short", "modules").splitlines()
         (number,) = (line.split("\t")[0] for line in modules if f"sink_name={name} " in line)
         self._control("unload-module", number)
+
+    def freeze(self) -> None:
+        """Let it stand still, as when the machine sleeps."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         assert self._process is not None

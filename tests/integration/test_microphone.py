@@ -128,6 +128,25 @@ def test_a_sound_server_that_is_killed_is_waited_for(sound: SoundServer, sentenc
     assert [gap.reason for gap in follower.of(protocol.Gap)] == ["source_lost"]
 
 
+def test_a_sound_system_that_stands_still_is_waited_for(sound: SoundServer, sentence: Path) -> None:
+    with listening(sound) as (_, follower):
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 1, "a label before")
+        sound.freeze()
+        try:
+            follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+        finally:
+            sound.thaw()
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        sound.play(sentence)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+    (gap,) = follower.of(protocol.Gap)
+    assert gap.reason == "source_lost"
+    assert gap.seconds > 0.5  # type: ignore[operator]
+    (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
+    assert "no sound for" in lost.reason
+
+
 def test_a_microphone_that_is_not_there_yet_is_waited_for(sound: SoundServer, sentence: Path) -> None:
     sound.kill()
     with listening(sound) as (command, follower):
@@ -156,6 +175,12 @@ def test_of_two_microphones_the_other_is_not_heard(sound: SoundServer, sentence:
         assert len(follower.messages) == 2
         sound.play(sentence, "other")
         follower.wait_until(lambda: ends(follower) == 1, "a label")
+        sound.add("third")  # becomes the default while another is heard
+        told = len(follower.messages)
+        sound.play(sentence, "third")
+        assert len(follower.messages) == told
+        sound.play(sentence, "other")
+        follower.wait_until(lambda: ends(follower) == 2, "a label of the one that was chosen")
 
 
 def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:

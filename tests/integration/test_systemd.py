@@ -70,6 +70,9 @@ systemctl --user start stream-ser
 echo "state: $(show ActiveState)"
 until show StatusText | grep -q listening; do sleep 0.1; done
 echo "status: $(show StatusText)"
+printf 'channel = 2\n' >> "$HOME/.config/stream-ser/config.toml"
+systemctl --user reload stream-ser
+echo "reloaded: $(show ActiveState)"
 systemctl --user stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
@@ -78,12 +81,14 @@ echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
     assert told["state"] == "active"
     assert told["status"].startswith("listening to demo.flac, ")
     assert "0 clients at ws://127.0.0.1:" in told["status"]
+    assert "RECORDING" not in told["status"]
+    assert told["reloaded"] == "active"
     assert told["stopped"] == "inactive success 0"
 
 
 def test_the_service_is_installed_survives_a_kill_and_is_uninstalled(tmp_path: Path, recording: Path) -> None:
     script = """
-"$PROGRAM" service install --input "$RECORDING" --port 0 --provider cpu
+"$PROGRAM" service install --input "$RECORDING" --port 0 --provider cpu --record "$HOME/kept"
 echo "state: $(show ActiveState)"
 "$PROGRAM" service status > "$HOME/status"
 echo "reported: $(tr '\\n' ' ' < "$HOME/status")"
@@ -101,6 +106,7 @@ echo "left: $(find "$HOME/.config/systemd" -type f -o -type l | wc -l)"
     told = manage(tmp_path, script, RECORDING=str(recording))
     assert told["state"] == "active"
     assert told["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
+    assert told["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
     assert int(told["milliseconds"]) < 10_000
     assert told["code"] == "3"
     assert told["afterwards"].startswith("not installed")
