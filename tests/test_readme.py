@@ -80,3 +80,14 @@ def test_the_pages_it_points_to_are_there() -> None:
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target
+
+
+def test_what_a_soak_run_found_is_that_of_the_result_file() -> None:
+    found = json.loads((ROOT / "docs/results/soak.json").read_text())
+    looks, readme = found["looks"], (ROOT / "README.md").read_text()
+    (early,) = (look["rss_mb"] for look in looks if look["audio_h"] == 0.5)
+    assert f"Over {found['hours']:g} hours of audio" in readme
+    assert f"from\n{early:g} MB after half an hour to {looks[-1]['rss_mb']:g} MB" in readme
+    assert len({look["threads"] for look in looks[1:-1]}) == len({look["descriptors"] for look in looks[1:-1]}) == 1
+    assert max(look["drift_s"] for look in looks) <= 0.2, "never more than 0.2 s"
+    assert found["lost_to_overload_s"] == 0.0, "nothing was lost"
