@@ -42,6 +42,9 @@ _BLOCK = 0.01
 _LOOK = 0.25
 """Seconds between two looks at an open device."""
 
+_CLOSING = 1.0
+"""Seconds that a device may take to be closed at the end."""
+
 _PLACE = re.compile(r" \(hw:\d+,\d+\)$")
 """Where ALSA found a device: changes when it is plugged in again."""
 
@@ -103,7 +106,9 @@ class Microphone:
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_CLOSING)
+            if self._thread.is_alive():  # in a sound system that stands still
+                return
         self._close()
 
     def change(self, wanted: str | None, channel: int | None) -> None:
@@ -115,8 +120,8 @@ class Microphone:
         while not self._stop.wait(pause):
             if self._change is not None:
                 (self._wanted, self._channel), self._change = self._change, None
-                self._close()
                 self._lose("the settings name another")
+                self._close()
                 pause = 0.0
             elif self._stream is None:
                 with without_chatter():
@@ -124,8 +129,8 @@ class Microphone:
                     self._try_to_open()
                 pause = _LOOK if self._stream is not None else min(2.0 * pause, LONGEST_PAUSE)
             elif (reason := self._trouble()) is not None:
+                self._lose(f"{self.name}: {reason}")  # first: to close waits as long as the sound system stands still
                 self._close()
-                self._lose(f"{self.name}: {reason}")
                 pause = _LOOK
             elif self._lost and self._latest > self._opened:
                 self._lost = False
