@@ -5,12 +5,26 @@ Run from the root of the repository: python docs/make_protocol.py
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import inspect as types
 
 from stream_ser import protocol
+from stream_ser.access import BEARER_PROTOCOL
+from stream_ser.clients import QUEUE
+from stream_ser.ingest import BURST
+from stream_ser.server import (
+    AUDIO_STREAMS,
+    CONNECTIONS,
+    HEARTBEAT,
+    LARGEST,
+    LARGEST_AUDIO,
+    MESSAGES_A_SECOND,
+    PER_ADDRESS,
+)
 
 PAGE = Path(__file__).parent / "protocol.md"
 
@@ -20,44 +34,65 @@ INTRODUCTION = f"""# Protocol `{protocol.VERSION}`
 
 Connect with WebSocket to the address that `stream-ser listen` prints. Offering the subprotocol `{protocol.VERSION}` is welcome
 and not required. Every message is one JSON object in a text frame, tagged by `type`. A reader passes over fields and
-types that it does not know.
+types that it does not know. The same as [JSON Schema](protocol.schema.json), which the daemon serves at `/v1/schema`, and as
+[AsyncAPI](asyncapi.json).
+
+| path | what |
+|---|---|
+| `/v1/live`, also `/` | what the daemon hears itself |
+| `/v1/stream` | what you send: `audio_start`, binary frames, `audio_end`; the answers are those of `/v1/live`, for your audio |
+| `/v1/stream?mode=batch` | the same for recordings: as fast as it is heard; elsewhere audio may come {BURST:g} s early at most |
+| `/healthz` | how the daemon is doing, as JSON; 503 when it hears nothing |
+| `/metrics` | for Prometheus |
+| `/v1/info` | the `hello` of now |
+| `/v1/schema` | the JSON Schema |
 
 Times are seconds of stream time: samples since the first sample of the stream. `started_at` in `hello` is the one anchor to
 the wall clock.
 
 ## Order
 
-`hello`, then `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one `emotion` with
-`is_final`; `speech_end`. Where an utterance turns out to have begun with somebody in the background, the `start` of what follows is
-later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is sent: the
-label is then `no_speech`.
+`hello`, then on `/v1/live` a `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one
+`emotion` with `is_final`; `speech_end`. Where an utterance turns out to have begun with somebody in the background, the `start` of
+what follows is later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is
+sent but a `heartbeat` every {HEARTBEAT:g} seconds: the label is then `no_speech`.
 
 ## Falling behind
 
 Interim `emotion` messages that a slow client has not taken are replaced by the newest; a `gap` with reason
-`slow_client` says how many. Everything else waits, up to 256 messages; a client further behind is closed with 1013.
+`slow_client` says how many. Everything else waits, up to {QUEUE} messages; a client further behind is closed with 1013.
+
+## Who may connect
+
+Programs, and pages of this machine; pages of other origins only where the daemon was started with `--allow-origin`. A daemon with
+`--token-file` wants the token with every request: a program sends `Authorization: Bearer TOKEN`, a page offers the subprotocols
+`{protocol.VERSION}` and `{BEARER_PROTOCOL}TOKEN`.
 
 ## Messages from the server
 """
 
-CLOSING = """## Messages from the client
+CLIENT = """## Messages from the client
 
-None yet. A text frame is answered with `error` and does no harm.
+What is no message, or not allowed, is answered with `error` and does no harm.
+"""
 
-## Close codes
+CLOSING = f"""## Close codes
 
 | code | meaning |
 |---|---|
+| 1000 | your audio is over, and all was said of it |
 | 1001 | the server ends, or its recording is over |
-| 1003 | the client sent a binary frame |
-| 1009 | the client sent more than 16 KiB in a message |
+| 1003 | you sent audio to `/v1/live` |
+| 1008 | you sent more than {MESSAGES_A_SECOND} messages in a second |
+| 1009 | you sent more than {LARGEST // 1024} KiB of text, or {LARGEST_AUDIO // 1024} KiB of audio, in a message |
 | 1011 | the server failed; its log says why |
-| 1013 | the client fell behind, or too many clients are connected |
+| 1013 | you fell behind, or {AUDIO_STREAMS} clients send audio already |
 
-A page from another origin than this machine's own is refused with HTTP 403.
+Before a connection is one, HTTP says why not: 401 without the token, 403 for a page of another origin, 404 for another path, 429 for
+more than {PER_ADDRESS} connections of one other machine, 503 for more than {CONNECTIONS} in all.
 """
 
-EXAMPLES: dict[str, protocol.ServerMessage] = {
+EXAMPLES: dict[str, protocol.ServerMessage | protocol.ClientMessage] = {
     "hello": protocol.Hello(
         protocol=protocol.VERSION, version="0.1.0", source="pulse", host_api="ALSA", sample_rate=44100, started_at=1700000000.0, time=0.0,
         labels=("calm", "angry"), hop=0.1, window=3.0, models={"lstm": "0.1.0", "mlp": "0.1.0"},
@@ -71,20 +106,87 @@ EXAMPLES: dict[str, protocol.ServerMessage] = {
     "speech_end": protocol.SpeechEnd(seq=20, start=1.5, end=3.25),
     "status": protocol.Status(seq=1, state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0),
     "gap": protocol.Gap(seq=21, reason="overflow", start=3.5, seconds=0.25),
+    "heartbeat": protocol.Heartbeat(seq=23, time=12.5, id="a"),
     "error": protocol.Error(seq=22, code="unknown_type", message="this server knows no message of type 'x' from a client"),
+    "subscribe": protocol.Subscribe(types=frozenset({"emotion"}), labels=frozenset({"angry"}), min_confidence=0.5, max_rate_hz=2.0),
+    "ping": protocol.Ping(id="a"),
+    "audio_start": protocol.AudioStart(sample_rate=48_000, format=protocol.AudioFormat.F32LE, channels=2),
+    "audio_end": protocol.AudioEnd(),
+    "reset": protocol.Reset(),
 }  # fmt: skip
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *(section(message) for message in protocol.SERVER_MESSAGES), CLOSING])
+    server, client = ([section(message) for message in kind] for kind in (protocol.SERVER_MESSAGES, protocol.CLIENT_MESSAGES))
+    return "\n".join([INTRODUCTION, *server, CLIENT, *client, CLOSING])
 
 
-def section(message: type[protocol.Message]) -> str:
+def asyncapi() -> dict[str, object]:
+    """The AsyncAPI 3 document (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
+
+    def messages(kinds: Sequence[type]) -> dict[str, object]:
+        return {kind.__struct_config__.tag: {"$ref": f"#/components/messages/{kind.__struct_config__.tag}"} for kind in kinds}
+
+    def operation(action: str, channel: str, kinds: Sequence[type]) -> dict[str, object]:
+        own = [{"$ref": f"#/channels/{channel}/messages/{kind.__struct_config__.tag}"} for kind in kinds]
+        return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": own}
+
+    said, asked = protocol.SERVER_MESSAGES, protocol.CLIENT_MESSAGES
+    about_telling = [kind for kind in asked if kind in (protocol.Subscribe, protocol.Ping)]
+    audio = {"payload": {"type": "string", "format": "binary"}, "summary": "Samples as audio_start declared them."}
+    found = protocol.schema()["$defs"]
+    assert isinstance(found, dict)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "stream-ser", "version": protocol.VERSION, "description": "Live speech emotion, over WebSocket."},
+        "defaultContentType": "application/json",
+        "servers": {"local": {"host": "127.0.0.1:8765", "protocol": "ws"}},
+        "channels": {
+            "live": {"address": "/v1/live", "messages": messages([*said, *about_telling])},
+            "stream": {
+                "address": "/v1/stream",
+                "messages": {**messages([*said, *asked]), "audio": {"$ref": "#/components/messages/audio"}},
+            },
+        },
+        "operations": {
+            "tell": operation("send", "live", said),
+            "ask": operation("receive", "live", about_telling),
+            "answer": operation("send", "stream", said),
+            "hear": operation("receive", "stream", asked),
+        },
+        "components": {
+            "messages": {
+                **{
+                    kind.__struct_config__.tag: {
+                        "summary": (kind.__doc__ or "").strip(),
+                        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+                    }
+                    for kind in (*said, *asked)
+                },
+                "audio": audio,
+            },
+            "schemas": json.loads(json.dumps(found).replace("#/$defs/", "#/components/schemas/")),
+        },
+    }
+
+
+def written() -> dict[Path, str]:
+    """What stands in each file."""
+    return {
+        PAGE: page(),
+        PAGE.with_name("protocol.schema.json"): json.dumps(protocol.schema(), indent=1) + "\n",
+        PAGE.with_name("asyncapi.json"): json.dumps(asyncapi(), indent=1) + "\n",
+    }
+
+
+def section(message: type[protocol.Message] | type[protocol.ClientMessage]) -> str:
     described = types.type_info(message)
     assert isinstance(described, types.StructType)
     tag = str(described.tag)
-    lines = [f"### `{tag}`", "", (message.__doc__ or "").strip(), "", "| field | type | meaning |", "|---|---|---|"]
+    lines = [f"### `{tag}`", "", (message.__doc__ or "").strip(), ""]
+    if described.fields:
+        lines += ["| field | type | meaning |", "|---|---|---|"]
     for field in described.fields:
         inner, meaning = field.type, ""
         if isinstance(inner, types.Metadata):
@@ -92,7 +194,7 @@ def section(message: type[protocol.Message]) -> str:
             inner = inner.type
         if field.name == "seq":
             meaning = "Number of the message on this connection, from 0, without holes."
-        optional = "" if field.required or field.name in ("seq", "label") else " (optional)"
+        optional = "" if field.required or field.name in ("type", "seq", "label") else " (optional)"
         lines.append(f"| `{field.name}` | {kind(inner)}{optional} | {meaning} |")
     example = msgspec.json.encode(EXAMPLES[tag]).decode()
     return "\n".join([*lines, "", "```json", example, "```", ""])
@@ -107,7 +209,7 @@ def kind(described: types.Type) -> str:
             return "number"
         case types.BoolType():
             return "boolean"
-        case types.StrType():
+        case types.StrType() | types.EnumType():
             return "string"
         case types.DictType(_, value):
             return f"object of {kind(value)}s" if not isinstance(value, types.DictType) else "object of objects of numbers"
@@ -119,5 +221,6 @@ def kind(described: types.Type) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(PAGE)
+    for file, content in written().items():
+        file.write_text(content)
+        print(file)

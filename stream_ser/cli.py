@@ -74,6 +74,12 @@ def listen(
     input: Annotated[str | None, typer.Option(help="Sound file to hear instead of a device, or: demo.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to serve on (default: 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one (default: 8765).")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must show.")] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="Origin of pages that may connect, as https://example.org; again for another.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM) to serve TLS with.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     models: Annotated[
         Path | None, typer.Option(help="Folder that stream-ser train wrote (default: the bundled models).")
     ] = None,
@@ -95,7 +101,6 @@ def listen(
     from stream_ser.audio.devices import own_stderr
     from stream_ser.console import LabelView
     from stream_ser.daemon import Daemon, open_source
-    from stream_ser.server import is_loopback
     from stream_ser.settings import load_settings
 
     flags = {name: value for name, value in locals().items() if name in LISTEN_SETTINGS}
@@ -121,8 +126,6 @@ def listen(
             f"Connect to {address}, for example: stream-ser watch {address}",
         ):
             console.print(line, soft_wrap=True, highlight=False)
-        if not is_loopback(settings.host):
-            console.print(f"Anyone who reaches {settings.host} can read along: this version asks for no token.", style="yellow")
         if daemon.recording is not None:
             console.print(f"RECORDING audio and labels to {daemon.recording.folder}.", style="red", soft_wrap=True)
         if settings.input is None:
@@ -141,7 +144,8 @@ def _listening(source: Source) -> str:
 
 
 LISTEN_SETTINGS = (
-    "device", "channel", "input", "host", "port", "models", "provider", "hop", "window", "realtime", "record", "log_format"
+    "device", "channel", "input", "host", "port", "token_file", "allow_origin", "tls_cert", "tls_key", "models", "provider",
+    "hop", "window", "realtime", "record", "log_format",
 )  # fmt: skip
 
 

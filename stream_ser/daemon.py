@@ -7,11 +7,14 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
 from websockets.frames import CloseCode
 
-from stream_ser import __version__, logs, protocol
+from stream_ser import __version__, logs, metrics, protocol
+from stream_ser.access import read_token, tls
 from stream_ser.audio.file import DEMO, FileSource
 from stream_ser.audio.microphone import USUAL_RATE, Microphone
 from stream_ser.audio.source import AudioError, Source, SourceState
@@ -21,9 +24,10 @@ from stream_ser.events import NO_SPEECH, Emotion, Event, Gap, SpeechEnd
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.notify import notify
+from stream_ser.pages import Page, json_page
 from stream_ser.recognizer import Recognizer
 from stream_ser.recording import Recording
-from stream_ser.server import Server
+from stream_ser.server import Access, OwnStreams, Server
 from stream_ser.settings import Settings
 
 LISTENING = "listening"
@@ -81,16 +85,35 @@ class Daemon:
         self._settings, self._reload = settings, reload
         self._started, self._show = started, show
         self.source = source
+        access = Access(
+            read_token(settings.token_file, settings.host),
+            settings.allow_origin,
+            tls(settings.tls_cert, settings.tls_key),
+        )
         features = MfccSettings()
         self.classifier: Classifier = load_classifier(settings.models, features, settings.provider, settings.window)
         self._engine = Engine(self.classifier)
-        recognizer = Recognizer(features, settings.hop, settings.window, self.classifier.labels, step=self.classifier.step)
+        self._features = features
+        recognizer = self._new_recognizer()
         rate = self.source.sample_rate or USUAL_RATE
         self.recording: Recording | None = None
         if settings.record is not None:
             self.recording = Recording(settings.record, recognizer.sample_rate, self._hello, self._recording_broke_off)
         self._stream: Stream = self._engine.add(rate, recognizer, self._deliver, self._end, self.recording)
-        self._server = Server(self._greet)
+        self._server = Server(
+            self._greet,
+            lambda: self.heard,
+            OwnStreams(self._open_own, self._greet_own, self._own_status),
+            {
+                "/healthz": self._health,
+                "/metrics": lambda: Page(metrics.exposition(), metrics.CONTENT_TYPE),
+                "/v1/info": lambda: json_page(self._hello()),
+                "/v1/schema": lambda: json_page(protocol.schema()),
+            },
+            access,
+        )
+        self._worker = Worker(self._engine, self._fail)
+        metrics.SOURCE_UP.set(1)
         self._label = NO_SPEECH
         self._state = LISTENING
         self._reason = ""
@@ -114,22 +137,21 @@ class Daemon:
             self._loop.add_signal_handler(number, self._finish, "stopping")
         self._loop.add_signal_handler(signal.SIGHUP, self._load_again)
         address = await self._server.start(self._settings.host, self._settings.port)
-        worker = Worker(self._engine, self._fail)
-        worker.start()
+        self._worker.start()
         try:
             self._started_at = time.time()
             self.source.start(self._stream.ring, self._tell)
             self._started(address, self)
             self._note_start(address)
             notify(f"READY=1\nSTATUS={self._summary(address)}")
-            care = asyncio.create_task(self._care(worker, address))
+            care = asyncio.create_task(self._care(address))
             await self._done.wait()
             care.cancel()
         finally:
             notify("STOPPING=1")
             # Off the loop: stopping waits for threads, and clients still have their last messages to come.
             await asyncio.to_thread(self.source.stop)
-            await asyncio.to_thread(worker.stop)
+            await asyncio.to_thread(self._worker.stop)
             self._publish(self._status())
             logs.info("stopping", state=self._state, stream_time=self._stream.recognizer.time)
             if self.recording is not None:
@@ -141,7 +163,7 @@ class Daemon:
         if self._failure is not None:
             raise self._failure
 
-    async def _care(self, worker: Worker, address: str) -> None:
+    async def _care(self, address: str) -> None:
         """Tell the service manager what is going on, and that all goes on: worker, source and, by running, the loop."""
         told, counted, since = "", self._counts(), 0.0
         heard, heard_at = self._stream.ring.written, time.monotonic()
@@ -150,7 +172,7 @@ class Daemon:
             now = time.monotonic()
             if self._stream.ring.written != heard or self._state != LISTENING:
                 heard, heard_at = self._stream.ring.written, now
-            going = now - worker.latest < HUNG and now - heard_at < HUNG
+            going = now - self._worker.latest < HUNG and now - heard_at < HUNG
             notify("\n".join(["WATCHDOG=1"] * going + [f"STATUS={said}"] * (said != told)))
             told = said
             if self._counts() != counted and now - since > COUNTS_EVERY:
@@ -188,6 +210,52 @@ class Daemon:
 
     def _greet(self) -> list[protocol.ServerMessage]:
         return [self._hello(), self._status()]
+
+    def _new_recognizer(self) -> Recognizer:
+        settings, classifier = self._settings, self.classifier
+        return Recognizer(self._features, settings.hop, settings.window, classifier.labels, step=classifier.step)
+
+    def _health(self) -> Page:
+        """How it truly is; 503 when nothing is heard or the worker hangs."""
+        age = time.monotonic() - self._worker.latest
+        well = self._state == LISTENING and age < HUNG
+        content = {
+            "ok": well,
+            "state": self._state,
+            "reason": self._reason,
+            "source": self.source.name,
+            "worker_age_s": round(age, 3),
+            "provider": self.classifier.provider,
+            "clients": self._server.clients,
+        }
+        return json_page(content, HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _open_own(
+        self, rate: int, deliver: Callable[[list[protocol.ServerMessage]], None], ended: Callable[[], None]
+    ) -> Stream:
+        def on_events(events: list[Event]) -> None:
+            self._on_loop(deliver, [protocol.of_event(event) for event in events])
+            _count(events)
+
+        return self._engine.add(rate, self._new_recognizer(), on_events, lambda: self._on_loop(ended))
+
+    def _greet_own(self) -> list[protocol.ServerMessage]:
+        return [
+            msgspec.structs.replace(
+                self._hello(), source="", host_api="", sample_rate=0, started_at=time.time(), time=0.0, recording=False
+            )
+        ]
+
+    def _own_status(self, stream: Stream, state: str) -> protocol.Status:
+        recognizer = stream.recognizer
+        return protocol.Status(
+            state=state,
+            time=recognizer.time,
+            label=NO_SPEECH,
+            repaired=recognizer.repaired,
+            clipped=recognizer.clipped,
+            overflows=0,
+        )
 
     def _hello(self) -> protocol.Hello:
         return protocol.Hello(
@@ -232,6 +300,7 @@ class Daemon:
 
     def _source_changed(self, state: SourceState, reason: str) -> None:
         self._state, self._reason = state.value, reason
+        metrics.SOURCE_UP.set(state is SourceState.RESTORED)
         self._publish(self._status())
         if state is SourceState.RESTORED:
             self._state = LISTENING
@@ -265,7 +334,8 @@ class Daemon:
         self._on_loop(self._source_changed, state, reason)
 
     def _deliver(self, events: list[Event]) -> None:
-        self._on_loop(self._publish_events, events)
+        self._on_loop(self._publish_events, events, self._engine.began)
+        _count(events)
 
     def _end(self) -> None:
         if self.source.failure is not None:
@@ -283,7 +353,7 @@ class Daemon:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(call, *args)
 
-    def _publish_events(self, events: list[Event]) -> None:
+    def _publish_events(self, events: list[Event], began: float) -> None:
         for event in events:
             if isinstance(event, Emotion):
                 self._label = event.label
@@ -292,3 +362,13 @@ class Daemon:
             elif isinstance(event, Gap):
                 logs.warning("gap", reason=event.reason, start=event.start, seconds=event.seconds)
             self._publish(protocol.of_event(event))
+        metrics.LATENCY.observe(time.monotonic() - began)
+
+
+def _count(events: list[Event]) -> None:
+    """Note in the metrics what was lost and labelled."""
+    for event in events:
+        if isinstance(event, Gap):
+            metrics.LOST.labels(event.reason).inc(event.seconds)
+        elif isinstance(event, Emotion) and event.is_final:
+            metrics.EMOTIONS.inc()

@@ -12,10 +12,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser import features, vad
+from stream_ser import features, metrics, vad
 from stream_ser.audio.resample import Resampler
 from stream_ser.audio.ring import Chunk, SampleRing, Signal
-from stream_ser.events import OVERFLOW, SOURCE_LOST, Event
+from stream_ser.events import OVERFLOW, Event
 from stream_ser.models.classifier import Classifier, Memory
 from stream_ser.models.window import Window
 from stream_ser.recognizer import Hop, Recognizer
@@ -114,7 +114,7 @@ class Stream:
         """Go on after what is missing before the samples of the chunk."""
         lost, reason = chunk.lost, OVERFLOW
         if chunk.broken is not None:
-            lost, reason, self._rate = chunk.broken.lost, SOURCE_LOST, chunk.broken.rate
+            lost, reason, self._rate = chunk.broken.lost, chunk.broken.reason, chunk.broken.rate
             self.ring.limit = min(self.ring.capacity, round(RING_SECONDS * self._rate))
             self._resampler = Resampler(self._rate, self.recognizer.sample_rate)
         else:
@@ -138,7 +138,11 @@ class Engine:
         self.classifier = classifier
         self.filled = Signal()
         """Set when any stream has audio for its next hop."""
+        self.began = time.monotonic()
+        """When the last step began, on the clock of ``time.monotonic``."""
         self._streams: list[Stream] = []
+        self._changing = threading.Lock()
+        """Held while streams come and go; a step works on the list that it began with."""
         self._beside = ThreadPoolExecutor(1, "beside the worker")  # starts its thread when there are many streams
 
     def add(
@@ -154,12 +158,15 @@ class Engine:
         ``on_end`` is called on the worker's thread after the last event of a source that ended.
         """
         stream = Stream(sample_rate, recognizer, self.classifier.new_memory(), self.filled, deliver, on_end, tap)
-        self._streams = [*self._streams, stream]
+        with self._changing:
+            self._streams = [*self._streams, stream]
+        metrics.STREAMS.inc()
+        self.filled.set()
         return stream
 
     def step(self) -> bool:
         """Take every stream one hop on, hear all hops and answer all windows at once, deliver; return whether there was any."""
-        streams = self._streams
+        streams, self.began = self._streams, time.monotonic()
         pulled = [(stream, one) for stream in streams if (one := stream.pull()) is not None]
         hops = [(stream, one.samples) for stream, one in pulled if isinstance(one, Hop)]
         asked = [(stream, one) for stream, one in pulled if isinstance(one, Window)]
@@ -173,7 +180,9 @@ class Engine:
             window = stream.recognizer.hear(new, probabilities)
             if window is not None:
                 asked.append((stream, window))
+        heard = time.monotonic()
         answers = self.classifier.classify([(window, stream.memory) for stream, window in asked])
+        answered = time.monotonic()
         for (stream, _), answer in zip(asked, answers, strict=True):
             stream.recognizer.answer(answer)
         for stream in streams:
@@ -181,8 +190,14 @@ class Engine:
             if events:
                 stream.deliver(events)
             if stream.ended:
-                self._streams = [other for other in self._streams if other is not stream]
+                with self._changing:
+                    self._streams = [other for other in self._streams if other is not stream]
+                metrics.STREAMS.dec()
                 stream.on_end()
+        if hops:
+            metrics.STAGES.labels("hear").observe(heard - self.began)
+            metrics.STAGES.labels("answer").observe(answered - heard)
+            metrics.STAGES.labels("deliver").observe(time.monotonic() - answered)
         return bool(pulled)
 
 

@@ -23,6 +23,9 @@ OVERFLOW = "overflow"
 SOURCE_LOST = "source_lost"
 """Reason of a gap: the source gave nothing for a while."""
 
+RATE_LIMITED = "rate_limited"
+"""Reason of a gap: a client sent audio faster than it may."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStart:

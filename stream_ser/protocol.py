@@ -5,6 +5,8 @@ The message types here are the definition; docs/protocol.md is written from them
 
 from __future__ import annotations
 
+import math
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -89,33 +91,101 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):
-    """Something was lost: audio (`overflow`, `source_lost`), or messages to this client (`slow_client`)."""
+    """Something was lost: audio (`overflow`, `source_lost`, `rate_limited`), or messages to this client (`slow_client`)."""
 
-    reason: Annotated[str, Meta(description="`overflow`, `source_lost` or `slow_client`.")]
+    reason: Annotated[str, Meta(description="`overflow`, `source_lost`, `rate_limited` or `slow_client`.")]
     start: Annotated[float | UnsetType, Meta(description="Stream time from which on audio was lost.")] = UNSET
     seconds: Annotated[float | UnsetType, Meta(description="Audio lost.")] = UNSET
     messages: Annotated[int | UnsetType, Meta(description="Interim `emotion` messages that newer ones replaced.")] = UNSET
 
 
-class Error(Message, frozen=True, kw_only=True, tag="error"):
-    """The last message of this client was not understood; the connection stays."""
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
+    """The connection lives: in answer to `ping`, and where nothing else was sent for ten seconds."""
 
-    code: Annotated[str, Meta(description="`bad_message` (no JSON object with a `type`) or `unknown_type`.")]
+    time: Seconds
+    id: Annotated[str | UnsetType, Meta(description="The `id` of the `ping`.")] = UNSET
+
+
+class Error(Message, frozen=True, kw_only=True, tag="error"):
+    """The last message of this client had no effect; the connection stays, unless a close code follows."""
+
+    code: Annotated[
+        str,
+        Meta(
+            description="`bad_message` (no JSON object with a `type`); `unknown_type`; `bad_field` (a field has a value that is"
+            " not allowed, nothing is changed); `not_here` (audio and `reset` go to `/v1/stream`); `no_audio_start` (audio"
+            " before its format is known); `audio_started` (its format is known already); `bad_audio` (bytes that are no"
+            " whole samples at the end); `rate_limited` (audio faster than real time, of which what did not fit is lost)."
+        ),
+    ]
     message: str
 
 
-ServerMessage = Hello | SpeechStart | Emotion | SpeechEnd | Status | Gap | Error
-SERVER_MESSAGES: tuple[type[Message], ...] = (Hello, SpeechStart, Emotion, SpeechEnd, Status, Gap, Error)
+ServerMessage = Hello | SpeechStart | Emotion | SpeechEnd | Status | Gap | Heartbeat | Error
+SERVER_MESSAGES: tuple[type[Message], ...] = (Hello, SpeechStart, Emotion, SpeechEnd, Status, Gap, Heartbeat, Error)
+
+
+class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
+    """From now on only these messages; what is not given is not limited. `hello`, `gap`, `heartbeat`, `error` always come."""
+
+    types: Annotated[frozenset[str] | UnsetType, Meta(description="Types of messages.")] = UNSET
+    labels: Annotated[frozenset[str] | UnsetType, Meta(description="Of `emotion`: those with one of these labels.")] = UNSET
+    min_confidence: Annotated[Probability, Meta(description="Of `emotion`: those at least so confident.")] = 0.0
+    max_rate_hz: Annotated[
+        Annotated[float, Meta(gt=0.0)] | UnsetType,
+        Meta(description="Of interim `emotion`: so many a second of stream time at most."),
+    ] = UNSET
+    only_final: Annotated[bool, Meta(description="Of `emotion`: the final ones.")] = False
+
+
+class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
+    """Asks for a `heartbeat`."""
+
+    id: Annotated[Annotated[str, Meta(max_length=64)] | UnsetType, Meta(description="Comes back in the answer.")] = UNSET
+
+
+class AudioFormat(StrEnum):
+    """How a sample is written: little-endian integers of 16 bit, or floating point of 32 bit in [-1, 1]."""
+
+    S16LE = "s16le"
+    F32LE = "f32le"
+
+
+class AudioStart(Struct, frozen=True, kw_only=True, tag_field="type", tag="audio_start"):
+    """On `/v1/stream`: binary frames follow, of any size, that hold interleaved samples of this format."""
+
+    sample_rate: Annotated[int, Meta(ge=8_000, le=48_000, description="Hz.")]
+    format: Annotated[AudioFormat, Meta(description="`s16le` or `f32le`.")] = AudioFormat.S16LE
+    channels: Annotated[int, Meta(ge=1, le=8, description="Their mean is heard.")] = 1
+
+
+class AudioEnd(Struct, frozen=True, kw_only=True, tag_field="type", tag="audio_end"):
+    """On `/v1/stream`: the audio is over. What is left to say follows, then a `status` with `ended`, and the close."""
+
+
+class Reset(Struct, frozen=True, kw_only=True, tag_field="type", tag="reset"):
+    """On `/v1/stream`: what comes next does not belong to what came before; an utterance in progress ends."""
+
+
+ClientMessage = Subscribe | Ping | AudioStart | AudioEnd | Reset
+CLIENT_MESSAGES: tuple[type[ClientMessage], ...] = (Subscribe, Ping, AudioStart, AudioEnd, Reset)
+
+_ALWAYS = frozenset({"hello", "gap", "heartbeat", "error"})
 
 
 class Frame(Struct, frozen=True):
     """A message encoded once for all connections, each of which puts its own ``seq`` in."""
 
+    message: ServerMessage
     head: bytes
     tail: bytes
-    is_interim: bool
 
     _mark: ClassVar[bytes] = b'"seq":0'
+
+    @property
+    def is_interim(self) -> bool:
+        """Whether a newer one may take its place."""
+        return isinstance(self.message, Emotion) and not self.message.is_final
 
     def with_seq(self, seq: int) -> str:
         return (self.head + b'"seq":%d' % seq + self.tail).decode()
@@ -125,7 +195,39 @@ def encode(message: ServerMessage) -> Frame:
     """Encode a message whose ``seq`` is still 0."""
     head, mark, tail = msgspec.json.encode(message).partition(Frame._mark)
     assert mark
-    return Frame(head, tail, isinstance(message, Emotion) and not message.is_final)
+    return Frame(message, head, tail)
+
+
+class Subscription:
+    """What one client wants to be told."""
+
+    def __init__(self, wanted: Subscribe | None = None) -> None:
+        self._wanted = wanted or Subscribe()
+        self._latest = -math.inf
+
+    def wants(self, message: ServerMessage) -> bool:
+        """Whether the client is told; of interim emotions this counts as telling."""
+        wanted, kind = self._wanted, type(message).__struct_config__.tag
+        if kind in _ALWAYS:
+            return True
+        if wanted.types is not UNSET and kind not in wanted.types:
+            return False
+        if not isinstance(message, Emotion):
+            return True
+        if wanted.labels is not UNSET and message.label not in wanted.labels:
+            return False
+        if message.confidence < wanted.min_confidence:
+            return False
+        if message.is_final:
+            return True
+        if wanted.only_final:
+            return False
+        if wanted.max_rate_hz is not UNSET:
+            # Half a thousandth of a second: times are multiples of a sample, and sums of them round.
+            if 0.0 <= message.end - self._latest < 1.0 / wanted.max_rate_hz - 5e-4:
+                return False
+            self._latest = message.end
+        return True
 
 
 _decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
@@ -166,12 +268,32 @@ class _Incoming(Struct):
 
 
 _incoming: msgspec.json.Decoder[_Incoming] = msgspec.json.Decoder(_Incoming)
+_client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_client_types = frozenset(message.__struct_config__.tag for message in CLIENT_MESSAGES)
 
 
-def answer_client(data: str) -> Error:
-    """What to say to a message from a client. This version knows no client message, so it is always an error."""
+def decode_client(data: str) -> ClientMessage | Error:
+    """Read a message of a client; where it is none, the error that answers it."""
     try:
         kind = _incoming.decode(data).type
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         return Error(code="bad_message", message=f"expected a JSON object with a type: {error}")
-    return Error(code="unknown_type", message=f"this server knows no message of type {kind[:64]!r} from a client")
+    if kind not in _client_types:
+        return Error(code="unknown_type", message=f"this server knows no message of type {kind[:64]!r} from a client")
+    try:
+        return _client_decoder.decode(data)
+    except msgspec.ValidationError as error:
+        return Error(code="bad_field", message=f"{kind}: {error}")
+
+
+def schema() -> dict[str, object]:
+    """JSON Schema (2020-12) of the messages of the server and of the client."""
+    (server, client), definitions = msgspec.json.schema_components(
+        (ServerMessage, ClientMessage), ref_template="#/$defs/{name}"
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": VERSION,
+        "anyOf": [server, client],
+        "$defs": {"ServerMessage": server, "ClientMessage": client, **definitions},
+    }

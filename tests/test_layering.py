@@ -13,10 +13,10 @@ PACKAGES = {"stream_ser": ROOT, "stream_ser_train": ROOT / "train", "stream_ser_
 FLOORS = [
     {"cli"},
     {"daemon", "service", "console", "watch", "bench", "soak", "doctor"},
-    {"server", "engine", "holder", "notify", "recording"},
+    {"server", "engine", "session", "clients", "pages", "access", "holder", "notify", "recording"},
     {"recognizer", "settings"},
-    {"decision", "vad", "silero", "models", "features", "audio", "protocol"},
-    {"events", "errors", "logs", "provenance"},
+    {"decision", "vad", "silero", "models", "features", "audio", "protocol", "ingest"},
+    {"events", "errors", "logs", "metrics", "provenance"},
 ]
 """Of stream_ser, from the top. A module may import its own floor and those below."""
 

@@ -6,16 +6,23 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
 
 import pytest
+from certificates import write_certificate
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from stream_ser import protocol
-from stream_ser.server import LARGEST, QUEUE, Server, ServerError, is_loopback
+from stream_ser.access import BEARER_PROTOCOL, tls
+from stream_ser.clients import QUEUE
+from stream_ser.pages import Page, Pages
+from stream_ser.server import LARGEST, Access, Server, ServerError
 
 GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 WAIT = 20.0
@@ -28,8 +35,8 @@ def emotion(end: float, *, is_final: bool = False) -> protocol.Emotion:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[Server, str]]:
-    server = Server(lambda: [GREETING])
+async def serving(pages: Pages | None = None, access: Access | None = None) -> AsyncIterator[tuple[Server, str]]:
+    server = Server(lambda: [GREETING], lambda: 4.5, pages=pages, access=access)
     address = await server.start("127.0.0.1", 0)
     try:
         yield server, address
@@ -196,14 +203,6 @@ async def test_an_address_of_another_machine_is_refused() -> None:
         await Server(lambda: []).start("192.0.2.1", 0)
 
 
-@pytest.mark.parametrize(
-    ("host", "alone"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example", False)],
-)
-def test_loopback_is_known(host: str, alone: bool) -> None:
-    assert is_loopback(host) is alone
-
-
 async def test_messages_are_json_with_their_type_first() -> None:
     async with serving() as (_, address), connect(address) as client:
         text = await client.recv()
@@ -220,3 +219,141 @@ async def test_messages_are_json_with_their_type_first() -> None:
             "overflows",
             "recording",
         ]
+
+
+async def test_a_ping_is_answered_and_a_subscription_heeded() -> None:
+    async with serving() as (server, address), connect(address) as client:
+        await receive(client)
+        await client.send('{"type":"subscribe","types":["emotion"],"only_final":true}')
+        await client.send('{"type":"ping","id":"a"}')
+        assert await receive(client) == protocol.Heartbeat(time=4.5, id="a", seq=1)
+        server.publish(protocol.SpeechStart(start=1.0))
+        server.publish(emotion(1.5))
+        server.publish(emotion(2.0, is_final=True))
+        found = await receive(client)
+        assert isinstance(found, protocol.Emotion)
+        assert (found.is_final, found.seq) == (True, 2), "numbers of what is told, without holes"
+
+
+async def test_a_silent_client_hears_that_the_connection_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.HEARTBEAT", 0.05)
+    async with serving() as (_, address), connect(address) as client:
+        await receive(client)
+        assert [await receive(client) for _ in range(2)] == [protocol.Heartbeat(time=4.5, seq=seq) for seq in (1, 2)]
+
+
+async def test_audio_has_no_place_where_nobody_hears_it() -> None:
+    async with serving() as (_, address):
+        async with connect(address) as client:
+            await receive(client)
+            await client.send('{"type":"audio_start","sample_rate":16000}')
+            error = await receive(client)
+            assert isinstance(error, protocol.Error)
+            assert error.code == "not_here"
+        async with connect(f"{address}v1/stream") as client:
+            assert await closed(client) == 1013
+
+
+async def test_a_client_that_sends_too_many_messages_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.MESSAGES_A_SECOND", 5)
+    async with serving() as (_, address), connect(address) as client:
+        for _ in range(20):
+            await client.send('{"type":"ping"}')
+        assert await closed(client) == 1008
+
+
+async def test_who_says_nothing_while_connecting_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.OPENING", 0.2)
+    async with serving() as (_, address):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rstrip("/").rsplit(":", 1)[1]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        async with asyncio.timeout(WAIT):
+            assert b"101" not in await reader.read()
+        writer.close()
+
+
+async def _get(address: str, path: str, *headers: str, context: ssl.SSLContext | None = None) -> tuple[int, str, bytes]:
+    """Status, head and body of plain HTTP."""
+    place = address.split("://")[1].rstrip("/")
+    reader, writer = await asyncio.open_connection(*place.rsplit(":", 1), ssl=context)
+    lines = [f"GET {path} HTTP/1.1", f"Host: {place}", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode())
+    async with asyncio.timeout(WAIT):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), head.decode(), body
+
+
+async def test_plain_http_gets_the_page_or_the_places_there_are() -> None:
+    pages = {"/healthz": lambda: Page(b"{}", "application/json", HTTPStatus.SERVICE_UNAVAILABLE)}
+    async with serving(pages) as (_, address):
+        status, head, body = await _get(address, "/healthz?now")
+        assert (status, body) == (503, b"{}")
+        assert "Content-Type: application/json" in head
+        status, _, body = await _get(address, "/etc/passwd")
+        assert status == 404
+        assert b"/healthz, /, /v1/live, /v1/stream" in body
+
+
+async def test_a_connection_to_another_path_is_refused() -> None:
+    async with serving() as (_, address):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{address}v2/live")
+        assert refused.value.response.status_code == 404
+        async with connect(f"{address}v1/live?x=1") as client:
+            assert await receive(client) == GREETING
+
+
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.mark.parametrize("shown", ["bearer", "subprotocol"])
+async def test_with_a_token_a_client_is_served(shown: str) -> None:
+    async with serving(access=Access(TOKEN)) as (_, address):
+        ours = Subprotocol(protocol.VERSION)
+        if shown == "bearer":
+            connecting = connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}, subprotocols=[ours])
+        else:
+            connecting = connect(address, subprotocols=[ours, Subprotocol(BEARER_PROTOCOL + TOKEN)])
+        async with connecting as client:
+            assert client.subprotocol == ours, "the token is not sent back"
+            assert await receive(client) == GREETING
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}])
+async def test_without_the_token_nobody_is_served_and_no_log_tells_it(
+    headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = {"/metrics": lambda: Page(b"secret", "text/plain")}
+    async with serving(pages, Access(TOKEN)) as (server, address):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address, additional_headers=headers)
+        assert refused.value.response.status_code == 401
+        assert refused.value.response.headers["WWW-Authenticate"] == "Bearer"
+        status, _, body = await _get(address, "/metrics", *(f"{name}: {value}" for name, value in headers.items()))
+        assert status == 401
+        assert b"secret" not in body
+        assert server.clients == 0
+    assert TOKEN not in caplog.text
+
+
+async def test_a_page_of_an_allowed_origin_may_read_along() -> None:
+    async with serving(access=Access(origins=("https://example.org",))) as (_, address):
+        async with connect(address, origin=Origin("https://example.org")) as client:
+            assert await receive(client) == GREETING
+        for other in ("https://example.org.evil.net", "http://example.org", "null"):
+            with pytest.raises(InvalidStatus):
+                await connect(address, origin=Origin(other))
+
+
+async def test_over_tls_clients_and_pages_are_served_and_plain_ones_are_not(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=certificate)
+    pages = {"/healthz": lambda: Page(b"{}", "application/json")}
+    async with serving(pages, Access(tls=tls(certificate, key))) as (_, address):
+        assert address.startswith("wss://")
+        async with connect(address, ssl=trusting) as client:
+            assert await receive(client) == GREETING
+        assert (await _get(address, "/healthz", context=trusting))[0] == 200
+        with pytest.raises((InvalidMessage, ConnectionError)):
+            await connect(address.replace("wss", "ws"))

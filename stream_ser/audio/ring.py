@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_ser.events import SOURCE_LOST
+
 
 class Signal:
     """Wakes one waiting thread. Setting it never blocks, so an audio callback may."""
@@ -36,6 +38,7 @@ class Break:
     """Samples, at ``rate``."""
     rate: int
     """Hz."""
+    reason: str = SOURCE_LOST
 
 
 @dataclass(frozen=True, slots=True)
