@@ -210,18 +210,21 @@ def devices() -> None:
 
 
 @app.command()
-def watch(url: Annotated[str, typer.Argument(help="Address of a running stream-ser.")] = "ws://127.0.0.1:8765/") -> None:
+def watch(
+    url: Annotated[str, typer.Argument(help="Address of a running stream-ser.")] = "ws://127.0.0.1:8765/",
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that it wants.")] = None,
+) -> None:
     """Show the live labels of a running stream-ser."""
     from rich.console import Console
 
+    from stream_ser.access import read_token
+    from stream_ser.client import Client, Hello
     from stream_ser.console import LabelView
-    from stream_ser.protocol import Hello
-    from stream_ser.watch import messages
 
     console = Console()
     with LabelView(console) as view:
         try:
-            for message in messages(url):
+            for message in Client(url, token=read_token(token_file, "localhost"), reconnect=False):
                 if isinstance(message, Hello):
                     console.print(f"Watching {message.source} at {url}; Ctrl-C ends.", soft_wrap=True, highlight=False)
                 view.show(message)
