@@ -60,7 +60,8 @@ sent but a `heartbeat` every {HEARTBEAT:g} seconds: the label is then `no_speech
 ## Falling behind
 
 Interim `emotion` messages that a slow client has not taken are replaced by the newest; a `gap` with reason
-`slow_client` says how many. Everything else waits, up to {QUEUE} messages; a client further behind is closed with 1013.
+`slow_client` says how many. Everything else waits, up to {QUEUE} messages; a client further behind is closed with 1013. In batch mode
+nothing is replaced; where {QUEUE // 2} messages wait, no more audio is taken until they are read: read while you send.
 
 ## Who may connect
 
