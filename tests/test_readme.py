@@ -91,3 +91,13 @@ def test_what_a_soak_run_found_is_that_of_the_result_file() -> None:
     assert len({look["threads"] for look in looks[1:-1]}) == len({look["descriptors"] for look in looks[1:-1]}) == 1
     assert max(look["drift_s"] for look in looks) <= 0.2, "never more than 0.2 s"
     assert found["lost_to_overload_s"] == 0.0, "nothing was lost"
+
+
+def test_figures_of_many_clients_are_those_of_the_result_file() -> None:
+    found = json.loads((ROOT / "docs/results/fan-out.json").read_text())
+    many, alone, beside = (found[name]["last_ms"] for name in ("subscribers", "good", "good_beside_stalled"))
+    readme = (ROOT / "README.md").read_text()
+    assert f"With {found['subscribers']['clients']:,} subscribers, the last is told {many['p50']} ms after" in readme
+    assert f"after the first (p99 {many['p99']}), and none misses a message" in readme
+    assert found["subscribers"]["replaced"] == 0
+    assert f"p99 {beside['p99']} ms beside them, {alone['p99']} without" in readme
