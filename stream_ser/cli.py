@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from stream_ser.errors import UserError
 
 if TYPE_CHECKING:
     from stream_ser.audio.source import Source
+    from stream_ser.protocol import ServerMessage
 
 # Before numpy is imported: its matrices are small here, and threads that wait for work spin.
 for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -35,6 +36,12 @@ config_app = typer.Typer(help="The settings in effect.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 service_app = typer.Typer(help="Listen as a service of this user, from login on.", no_args_is_help=True)
 app.add_typer(service_app, name="service")
+
+bridge_app = typer.Typer(help="What a running stream-ser says, in other languages.", no_args_is_help=True)
+app.add_typer(bridge_app, name="bridge")
+
+Url = Annotated[str, typer.Option(help="Address of a running stream-ser; it may come later.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the token that it wants.")]
 
 Data = Annotated[
     list[Path] | None,
@@ -192,6 +199,65 @@ def status() -> None:
     raise typer.Exit(0 if runs else 3)
 
 
+@bridge_app.command()
+def osc(
+    to: Annotated[str, typer.Option(help="HOST or HOST:PORT that listens for OSC.")] = "127.0.0.1:9000",
+    url: Url = "ws://127.0.0.1:8765/",
+    token_file: TokenFile = None,
+) -> None:
+    """Send OSC, to avatars and lights: /stream_ser/emotion, /stream_ser/probability/..., /stream_ser/speech."""
+    from stream_ser.bridges import osc
+
+    _bridge(lambda messages: osc.bridge(messages, to), url, token_file)
+
+
+@bridge_app.command()
+def mqtt(
+    to: Annotated[str, typer.Option(help="HOST or HOST:PORT of the broker.")] = "127.0.0.1:1883",
+    topic: Annotated[str, typer.Option(help="Before /state, /emotion and /availability.")] = "stream-ser",
+    user: Annotated[str | None, typer.Option(help="Where the broker wants one.")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File with the password of the user.")] = None,
+    url: Url = "ws://127.0.0.1:8765/",
+    token_file: TokenFile = None,
+) -> None:
+    """Publish to an MQTT broker, for home automation: the state is retained, and a last will says when this is gone."""
+    from stream_ser.bridges import mqtt
+
+    try:
+        password = None if password_file is None else password_file.read_text().strip()
+    except OSError as error:
+        raise UserError(f"cannot read {password_file}: {error.strerror}; name another --password-file") from error
+    _bridge(lambda messages: mqtt.bridge(messages, to, topic, user, password), url, token_file)
+
+
+@bridge_app.command()
+def lsl(
+    name: Annotated[str, typer.Option(help="Of the stream; its markers are NAME-markers.")] = "stream-ser",
+    url: Url = "ws://127.0.0.1:8765/",
+    token_file: TokenFile = None,
+) -> None:
+    """Offer Lab Streaming Layer outlets, for researchers who record it beside other sensors."""
+    from stream_ser.bridges import lsl
+
+    _bridge(lambda messages: lsl.bridge(messages, name), url, token_file)
+
+
+def _bridge(bridge: Callable[[Iterable[ServerMessage]], None], url: str, token_file: Path | None) -> None:
+    """Follow a daemon until Ctrl-C."""
+    import contextlib
+    import signal
+
+    from stream_ser.access import read_token
+    from stream_ser.client import Client
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        bridge(Client(url, token=read_token(token_file, "localhost")))
+
+
 @app.command()
 def devices() -> None:
     """List the input devices."""
@@ -212,7 +278,7 @@ def devices() -> None:
 @app.command()
 def watch(
     url: Annotated[str, typer.Argument(help="Address of a running stream-ser.")] = "ws://127.0.0.1:8765/",
-    token_file: Annotated[Path | None, typer.Option(help="File with the token that it wants.")] = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Show the live labels of a running stream-ser."""
     from rich.console import Console

@@ -12,7 +12,7 @@ PACKAGES = {"stream_ser": ROOT, "stream_ser_train": ROOT / "train", "stream_ser_
 
 FLOORS = [
     {"cli"},
-    {"daemon", "service", "console", "client", "bench", "soak", "doctor"},
+    {"daemon", "service", "console", "bridges", "client", "bench", "soak", "doctor"},
     {"server", "engine", "session", "clients", "pages", "access", "holder", "notify", "recording"},
     {"recognizer", "settings"},
     {"decision", "vad", "silero", "models", "features", "audio", "protocol", "ingest"},
