@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import inspect as types
 
+import stream_ser
 from stream_ser import protocol
 from stream_ser.access import BEARER_PROTOCOL
 from stream_ser.clients import QUEUE
@@ -172,9 +173,77 @@ def asyncapi() -> dict[str, object]:
     }
 
 
+TYPES = Path(stream_ser.__file__).parent / "web/stream-ser.d.ts"
+
+
+def typescript() -> str:
+    """Types of the messages and of the module stream-ser.js."""
+    lines = ["// Written by docs/make_protocol.py from stream_ser/protocol.py; edit those.", ""]
+    for message in (*protocol.SERVER_MESSAGES, *protocol.CLIENT_MESSAGES):
+        described = types.type_info(message)
+        assert isinstance(described, types.StructType)
+        lines += [f"/** {(message.__doc__ or '').strip()} */", f"export interface {message.__name__} {{"]
+        lines += [f'  type: "{described.tag}";']
+        asked = message in protocol.CLIENT_MESSAGES
+        for field in described.fields:
+            absent = isinstance(field.type, types.UnionType) or isinstance(getattr(field.type, "type", None), types.UnionType)
+            optional = "?" if absent or (asked and not field.required) else ""
+            lines += [f"  {field.name}{optional}: {_typescript(field.type)};"]
+        lines += ["}", ""]
+    server = " | ".join(message.__name__ for message in protocol.SERVER_MESSAGES)
+    return "\n".join([*lines, f"export type ServerMessage = {server};", "", _MODULE])
+
+
+_MODULE = """\
+export interface Options {
+  /** Where the daemon wants one. */
+  token?: string;
+  /** What to be told; everything if it is not given. */
+  subscribe?: Omit<Subscribe, "type">;
+  /** Of the package ws, where there is none built in. */
+  WebSocket?: unknown;
+}
+
+type Of<T extends string> = T extends "*" ? ServerMessage : Extract<ServerMessage, { type: T }>;
+
+/** Follows a daemon; a connection that breaks is made again, with the same subscription. */
+export class StreamSer {
+  constructor(url?: string, options?: Options);
+  /** Calls `listener` with every message of a type, or of all with "*"; returns what ends that. */
+  on<T extends ServerMessage["type"] | "*">(type: T, listener: (message: Of<T>) => void): () => void;
+  /** From now on only these messages, also after the connection broke. */
+  subscribe(wanted: Omit<Subscribe, "type">): void;
+  /** Ends it; no message comes any more. */
+  close(): void;
+}
+"""
+
+
+def _typescript(described: types.Type) -> str:
+    match described:
+        case types.Metadata(inner):
+            return _typescript(inner)
+        case types.FloatType() | types.IntType():
+            return "number"
+        case types.BoolType():
+            return "boolean"
+        case types.StrType():
+            return "string"
+        case types.EnumType(values):
+            return " | ".join(f'"{one.value}"' for one in values)
+        case types.DictType(_, value):
+            return f"Record<string, {_typescript(value)}>"
+        case types.CollectionType(item_type=item) | types.VarTupleType(item_type=item):
+            return f"{_typescript(item)}[]"
+        case types.UnionType(parts):
+            return " | ".join(_typescript(part) for part in parts if not isinstance(part, types.UnsetType))
+    raise TypeError(described)
+
+
 def written() -> dict[Path, str]:
     """What stands in each file."""
     return {
+        TYPES: typescript(),
         PAGE: page(),
         PAGE.with_name("protocol.schema.json"): json.dumps(protocol.schema(), indent=1) + "\n",
         PAGE.with_name("asyncapi.json"): json.dumps(asyncapi(), indent=1) + "\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import msgspec
 from websockets.datastructures import Headers
@@ -22,8 +23,16 @@ class Page:
     status: HTTPStatus = HTTPStatus.OK
 
 
+MODULE = "/stream-ser.js"
+"""A module for pages and Node. Anyone may load it: it says nothing of anybody."""
+
 Pages = Mapping[str, Callable[[], Page]]
 """By path."""
+
+
+def module_page() -> Page:
+    """The module."""
+    return Page((Path(__file__).parent / "web/stream-ser.js").read_bytes(), "text/javascript; charset=utf-8")
 
 
 def json_page(content: object, status: HTTPStatus = HTTPStatus.OK) -> Page:
@@ -45,6 +54,7 @@ def response(page: Page, *more: tuple[str, str]) -> Response:
             ("Connection", "close"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
+            *([("Access-Control-Allow-Origin", "*")] if page.content_type.startswith("text/javascript") else []),
             *more,
         ]
     )

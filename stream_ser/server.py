@@ -24,7 +24,7 @@ from stream_ser.access import OWN_PAGES, is_loopback, shows_token
 from stream_ser.clients import QUEUE, Client
 from stream_ser.engine import Stream
 from stream_ser.errors import UserError
-from stream_ser.pages import Page, Pages, response, text_page
+from stream_ser.pages import MODULE, Page, Pages, module_page, response, text_page
 from stream_ser.session import AudioSession, Samples
 
 LIVE = ("/", "/v1/live")
@@ -182,10 +182,12 @@ class Server:
     def _answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
         """What turns a handshake away, or answers plain HTTP; None lets the handshake go on."""
         path = urlsplit(request.path).path
+        if path == MODULE:
+            return response(module_page())
         if self._access.token is not None and not shows_token(request.headers, self._access.token):
             return self._refuse("token", text_page("a token is needed: Authorization: Bearer ...", HTTPStatus.UNAUTHORIZED))
         if "upgrade" not in request.headers.get("Connection", "").lower():
-            known = ", ".join([*self._pages, *LIVE, STREAM])
+            known = ", ".join([*self._pages, MODULE, *LIVE, STREAM])
             page = self._pages.get(path, lambda: text_page(f"there is nothing here; there are {known}", HTTPStatus.NOT_FOUND))
             return response(page())
         if path not in (*LIVE, STREAM):

@@ -292,7 +292,7 @@ async def test_plain_http_gets_the_page_or_the_places_there_are() -> None:
         assert "Content-Type: application/json" in head
         status, _, body = await _get(address, "/etc/passwd")
         assert status == 404
-        assert b"/healthz, /, /v1/live, /v1/stream" in body
+        assert b"/healthz, /stream-ser.js, /, /v1/live, /v1/stream" in body
 
 
 async def test_a_connection_to_another_path_is_refused() -> None:
