@@ -126,11 +126,13 @@ def listen(
         return
     console = Console()
 
+    with_token = "" if settings.token_file is None else f" --token-file {settings.token_file}"
+
     def started(address: str, daemon: Daemon) -> None:
         for line in (
             _listening(daemon.source),
             f"Models run on {daemon.classifier.provider} ({daemon.classifier.reason}).",
-            f"Connect to {address}, for example: stream-ser watch {address}",
+            f"Connect to {address}, for example: stream-ser watch {address}{with_token}",
         ):
             console.print(line, soft_wrap=True, highlight=False)
         if daemon.recording is not None:
@@ -162,7 +164,7 @@ def show() -> None:
     from stream_ser.settings import explain
 
     for name, value, origin in explain():
-        print(f"{name:<10}{value:<24}{origin}")
+        print(f"{name:<14}{value:<24}{origin}")
 
 
 @service_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream_ser.access import read_token, tls
 from stream_ser.audio.devices import Device, find_device, input_devices, supported_rates
 from stream_ser.daemon import open_source
 from stream_ser.errors import UserError
@@ -45,6 +46,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("sound server", lambda _: sound_server(os.environ)),
         ("source", _source),
         ("port", _port),
+        ("access", _access),
     ]
     findings = []
     for name, look in looks:
@@ -53,6 +55,15 @@ def examine(settings: Settings) -> list[Finding]:
         except UserError as error:
             findings.append(Finding(name, False, (str(error),)))
     return findings
+
+
+def _access(settings: Settings) -> list[str]:
+    token = read_token(settings.token_file, settings.host)
+    secured = tls(settings.tls_cert, settings.tls_key) is not None
+    return [
+        f"clients must show the token in {settings.token_file}" if token else "anyone on this machine may connect",
+        "TLS" if secured else "no TLS",
+    ]
 
 
 def runtime_wheels(installed: Mapping[str, str]) -> list[str]:
