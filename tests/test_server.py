@@ -357,3 +357,72 @@ async def test_over_tls_clients_and_pages_are_served_and_plain_ones_are_not(tmp_
         assert (await _get(address, "/healthz", context=trusting))[0] == 200
         with pytest.raises((InvalidMessage, ConnectionError)):
             await connect(address.replace("wss", "ws"))
+
+
+HANDSHAKE = (
+    b"GET /v1/live HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="another HTTP"),
+        pytest.param(b"\x16\x03\x01\x02\x00" + bytes(200), id="TLS to a plain port"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 20_000 + b"\r\n\r\n", id="a header too long"),
+        pytest.param(HANDSHAKE.replace(b"Version: 13", b"Version: 7"), id="an old version"),
+        pytest.param(HANDSHAKE.replace(b"dGhl", b"!!!!"), id="a key that is none"),
+        pytest.param(HANDSHAKE + b"\x83\x80\0\0\0\0", id="a reserved opcode"),
+        pytest.param(HANDSHAKE + b"\x81\x02hi", id="a frame without a mask"),
+        pytest.param(HANDSHAKE + b"\x09\x80\0\0\0\0", id="a ping in fragments"),
+        pytest.param(HANDSHAKE + b"\x80\x80\0\0\0\0", id="a continuation of nothing"),
+        pytest.param(HANDSHAKE + b"\xf1\x80\0\0\0\0", id="reserved bits"),
+        pytest.param(HANDSHAKE + b"\x82\xff" + b"\x7f" * 8 + bytes(4), id="a frame of exabytes"),
+        pytest.param(HANDSHAKE + b"\x81\x82\0\0\0\0\xff\xfe", id="text that is no UTF-8"),
+    ],
+)
+async def test_whatever_comes_over_a_socket_ends_that_connection_only(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (server, address), connect(address) as good:
+        await receive(good)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rstrip("/").rsplit(":", 1)[1]))
+        writer.write(data)
+        async with asyncio.timeout(WAIT):
+            await reader.read()  # to the end that the server makes
+        writer.close()
+        server.publish(protocol.SpeechStart(start=1.0))
+        assert isinstance(await receive(good), protocol.SpeechStart)
+        await clients(server, 1)
+    assert "client_failed" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_who_goes_without_a_word_is_noticed() -> None:
+    async with serving() as (server, address):
+        _, writer = await asyncio.open_connection("127.0.0.1", int(address.rstrip("/").rsplit(":", 1)[1]))
+        writer.write(HANDSHAKE)
+        await clients(server, 1)
+        writer.transport.abort()
+        await clients(server, 0)
+
+
+@pytest.mark.parametrize(("limit", "status"), [("CONNECTIONS", 503), ("PER_ADDRESS", 429)])
+async def test_more_clients_than_there_may_be_are_turned_away(monkeypatch: pytest.MonkeyPatch, limit: str, status: int) -> None:
+    monkeypatch.setattr(f"stream_ser.server.{limit}", 2)
+    monkeypatch.setattr("stream_ser.server.is_loopback", lambda host: False)
+    async with serving() as (server, address):
+        async with connect(address) as one, connect(address):
+            await clients(server, 2)
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address)
+            assert refused.value.response.status_code == status
+            await receive(one)
+        await clients(server, 0)
+        async with connect(address) as later:
+            assert await receive(later) == GREETING
+
+
+async def test_this_machine_may_have_as_many_clients_as_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.PER_ADDRESS", 1)
+    async with serving() as (server, address), connect(address), connect(address):
+        await clients(server, 2)
