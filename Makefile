@@ -32,7 +32,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/.runtime
 
 # Sound and a virtual microphone for the tests; installed where this user may, named where not.
-SYSTEM := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils systemd mosquitto openssl
+SYSTEM := libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils systemd
 system:
 	@missing=$$(for p in $(SYSTEM); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done); \
 	if [ -z "$$missing" ]; then :; \

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,66 @@ def test_node_comes_back_when_the_daemon_does(tmp_path: Path) -> None:
                 assert second.wait() == 0
     assert [message["type"] for message in told].count("hello") == 1, "greeted again"
     assert sum(message["type"] == "emotion" for message in told) >= 4, "with the subscription"
+
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>overlay</title>
+<script type="module">
+import { StreamSer } from "http://%(place)s/stream-ser.js";
+const tell = (what) => fetch("/told", { method: "POST", body: JSON.stringify(what) });
+const ser = new StreamSer("ws://%(place)s/v1/live", { subscribe: { types: ["emotion"], only_final: true } });
+ser.on("hello", (message) => tell(message));
+ser.on("emotion", (message) => tell(message));
+</script>"""
+
+
+class _Site(ThreadingHTTPServer):
+    """Serves one page, and keeps what it posts."""
+
+    def __init__(self, page: str) -> None:
+        self.told: queue.Queue[dict[str, object]] = queue.Queue()
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.page = page.encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Site
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(self.server.page)
+
+    def do_POST(self) -> None:
+        self.server.told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_page_of_this_machine_follows_the_daemon_in_a_browser(tmp_path: Path) -> None:
+    need_programs("chromium")
+    with Command(*DEMO) as daemon:
+        place = daemon.address().removeprefix("ws://").rstrip("/")
+        with _Site(PAGE % {"place": place}) as site:
+            serving = threading.Thread(target=site.serve_forever)
+            serving.start()
+            flags = [
+                "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}",
+            ]  # fmt: skip
+            command = ["chromium", *flags, "--remote-debugging-port=0", f"http://127.0.0.1:{site.server_port}/"]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
+                try:
+                    hello, emotion = site.told.get(timeout=WAIT), site.told.get(timeout=WAIT)
+                finally:
+                    browser.terminate()
+                    browser.wait(WAIT)
+                    site.shutdown()
+                    serving.join(WAIT)
+        daemon.process.terminate()
+        assert daemon.wait() == 0
+    assert (hello["type"], hello["source"]) == ("hello", "demo.flac")
+    assert (emotion["type"], emotion["is_final"]) == ("emotion", True)
