@@ -175,7 +175,7 @@ def install(context: typer.Context) -> None:
 
     given = typer.main.get_command(app).commands["listen"].make_context("listen", list(context.args)).params  # type: ignore[attr-defined]
     load_settings(given)
-    print(f"Installed {service.install(context.args)}; it runs: stream-ser service status")
+    print(f"Installed {service.install(service.options(given))}; it runs: stream-ser service status")
 
 
 @service_app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_config_path
@@ -64,6 +64,27 @@ def unit(command: str) -> str:
 def command_line(program: Path, options: Sequence[str]) -> str:
     """``program listen options...`` as ``ExecStart=`` takes it (systemd.service(5), "Command lines")."""
     return " ".join(_quoted(word) for word in (str(program), "listen", *options))
+
+
+def options(given: Mapping[str, object]) -> list[str]:
+    """The options of ``listen`` that were given, by setting; files absolute, since a service runs in another folder."""
+    words: list[str] = []
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        match value:
+            case None | ():
+                pass
+            case bool():
+                words.append("--realtime" if value else "--fast")
+            case tuple() | list():
+                words += [word for one in value for word in (option, str(one))]
+            case Path():
+                words += [option, str(value.absolute())]
+            case str() if name == "input" and value != "demo":
+                words += [option, str(Path(value).absolute())]
+            case _:
+                words += [option, str(value)]
+    return words
 
 
 def unit_file() -> Path:

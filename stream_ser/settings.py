@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_config_path
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -42,7 +43,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to serve on.")
     port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
     token_file: Path | None = Field(None, description="File with the token that clients must show.")
-    allow_origin: tuple[str, ...] = Field((), description="Origins of pages that may connect besides this machine's own.")
+    allow_origin: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of pages that may connect besides this machine's own."
+    )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) to serve TLS with.")
     tls_key: Path | None = Field(None, description="Its private key (PEM).")
     models: Path | None = Field(None, description="Folder that stream-ser train wrote; none: the bundled models.")
@@ -51,6 +54,12 @@ class Settings(BaseSettings):
     log_format: LogFormat | None = Field(None, description="Log in text or json instead of showing labels; text as a service.")
     hop: float = Field(0.1, ge=0.01, le=0.5, description="Seconds between two answers.")
     window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that an answer looks back on at most.")
+
+    @field_validator("allow_origin", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """In the environment a list has commas."""
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -65,12 +74,12 @@ class Settings(BaseSettings):
 
 
 def load_settings(flags: dict[str, Any]) -> Settings:
-    """The settings in effect; a flag that is None was not given.
+    """The settings in effect; a flag that is None or an empty list was not given.
 
     Raises:
         SettingsError: a name or value is not allowed.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value is not None and value not in ((), [])}
     try:
         return Settings(**given)
     except ValidationError as error:

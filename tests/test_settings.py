@@ -77,3 +77,12 @@ def test_every_setting_is_explained_with_its_origin(config: Path, monkeypatch: p
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings({}).port = 1
+
+
+def test_a_list_is_one_everywhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text('allow_origin = ["https://a", "https://b"]')
+    for not_given in (None, (), []):
+        assert load_settings({"allow_origin": not_given}).allow_origin == ("https://a", "https://b")
+    monkeypatch.setenv("STREAM_SER_ALLOW_ORIGIN", "https://c, https://d,")
+    assert load_settings({}).allow_origin == ("https://c", "https://d")
+    assert load_settings({"allow_origin": ["https://e"]}).allow_origin == ("https://e",)
