@@ -81,7 +81,8 @@ def test_settings_do_not_change() -> None:
 
 def test_a_list_is_one_everywhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text('allow_origin = ["https://a", "https://b"]')
-    for not_given in (None, (), []):
+    nothing: list[object] = [None, (), []]
+    for not_given in nothing:
         assert load_settings({"allow_origin": not_given}).allow_origin == ("https://a", "https://b")
     monkeypatch.setenv("STREAM_SER_ALLOW_ORIGIN", "https://c, https://d,")
     assert load_settings({}).allow_origin == ("https://c", "https://d")
