@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
 import time
@@ -107,7 +108,9 @@ class Microphone:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_CLOSING)
-            if self._thread.is_alive():  # in a sound system that stands still
+            if self._thread.is_alive():
+                # In a sound system that stands still. At exit sounddevice would wait for it too, and close the stream twice.
+                atexit.unregister(portaudio()._exit_handler)
                 return
         self._close()
 

@@ -240,3 +240,16 @@ def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
     assert "there is no setting volume" in str(facts("reload_refused")[0]["reason"])
     (lost,) = facts("source_lost")
     assert lost["reason"] == "the settings name another"
+
+
+def test_it_ends_also_while_the_sound_system_stands_still(sound: SoundServer) -> None:
+    with Command("listen", "--device", "pulse", "--port", "0", "--provider", "cpu", env=sound.env) as command:
+        with Follower(command.address()) as follower:
+            sound.freeze()
+            try:
+                follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+                command.process.terminate()
+                assert command.wait() == 0
+            finally:
+                sound.thaw()
+        assert follower.code == 1001
