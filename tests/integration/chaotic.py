@@ -2,7 +2,7 @@
 
     python chaotic.py SEED MINUTES LEDGER listen ...
 
-What the source gave, and what it kept back, is written to LEDGER when it is over.
+The source begins when LEDGER with the suffix .go exists. What it gave, and what it kept back, is written to LEDGER at the end.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class ChaoticSource:
         self._thread.join()
 
     def _play(self) -> None:
+        while not self._file.with_suffix(".go").exists():  # not before somebody follows
+            self._stop.wait(0.01)
         while self._written_s + self._kept_back_s < self._seconds and not self._stop.is_set():
             fault = str(self._rng.choice(FAULTS))
             self._faults[fault] += 1
