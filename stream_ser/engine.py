@@ -195,9 +195,9 @@ class Engine:
                 metrics.STREAMS.dec()
                 stream.on_end()
         if hops:
-            metrics.STAGES.labels("hear").observe(heard - self.began)
-            metrics.STAGES.labels("answer").observe(answered - heard)
-            metrics.STAGES.labels("deliver").observe(time.monotonic() - answered)
+            metrics.HEAR.observe(heard - self.began)
+            metrics.ANSWER.observe(answered - heard)
+            metrics.DELIVER.observe(time.monotonic() - answered)
         return bool(pulled)
 
 

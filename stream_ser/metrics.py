@@ -13,13 +13,14 @@ ProcessCollector(registry=_REGISTRY)
 _QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Seconds, around what a hop takes and what it may take."""
 
-STAGES = Histogram(
+_STAGES = Histogram(
     "stream_ser_stage_seconds",
     "Time of one stage, for the hops of all streams together.",
     ["stage"],
     registry=_REGISTRY,
     buckets=_QUICK,
 )
+HEAR, ANSWER, DELIVER = (_STAGES.labels(stage) for stage in ("hear", "answer", "deliver"))
 LATENCY = Histogram(
     "stream_ser_latency_seconds",
     "From the step that took a hop's audio to its message in the queues.",
