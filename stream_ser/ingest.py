@@ -12,6 +12,9 @@ from stream_ser.protocol import AudioFormat, AudioStart
 BURST = 2.0
 """Seconds that live audio may come early."""
 
+LATE = 30.0
+"""Seconds that it may come late, at once, after a network that stood still."""
+
 _TYPES: dict[AudioFormat, np.dtype[Any]] = {AudioFormat.S16LE: np.dtype("<i2"), AudioFormat.F32LE: np.dtype("<f4")}
 
 
@@ -46,7 +49,7 @@ class AudioReader:
 
 
 class Pace:
-    """How much audio may have come: as much as time has passed, and :data:`BURST` more.
+    """How much audio may have come: as much as time has passed, and :data:`BURST` more; of what is owed, :data:`LATE` at most.
 
     Args:
         rate: samples a second.
@@ -58,7 +61,7 @@ class Pace:
 
     def take(self, samples: int, now: float) -> int:
         """How many of ``samples`` that come ``now`` are not too early; they count as taken."""
-        self._allowed = min(BURST * self._rate, self._allowed + (now - self._latest) * self._rate)
+        self._allowed = min(LATE * self._rate, self._allowed + (now - self._latest) * self._rate)
         self._latest = now
         taken = min(samples, int(self._allowed))
         self._allowed -= taken

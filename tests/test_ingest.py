@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_ser.ingest import BURST, AudioReader, Pace
+from stream_ser.ingest import BURST, LATE, AudioReader, Pace
 from stream_ser.protocol import AudioFormat, AudioStart
 
 FORMATS = [(AudioFormat.S16LE, "<i2"), (AudioFormat.F32LE, "<f4")]
@@ -56,7 +56,9 @@ def test_a_burst_is_taken_and_what_goes_beyond_is_not() -> None:
     assert pace.take(burst + 500, 0.0) == burst
     assert pace.take(500, 0.0) == 0
     assert pace.take(500, 0.25) == 250
-    assert pace.take(10 * burst, 1e6) == burst, "who waits long may not send for long at once"
+    assert pace.take(10_000, 10.25) == 10_000, "what was held up is taken at once"
+    late = round(LATE * 1_000)
+    assert pace.take(10 * late, 1e6) == late, "but for who waited very long"
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 100_000)), max_size=50))
