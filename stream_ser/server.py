@@ -110,7 +110,7 @@ class Server:
         self._greeting, self._now = greeting, now
         self._own_streams, self._pages, self._access = own_streams, pages or {}, access or Access()
         self._clients: set[Client] = set()
-        self._audio_clients: set[Client] = set()
+        self._audio_clients: dict[Client, AudioSession] = {}
         self._machines: Counter[str] = Counter()
         self._listener: WebSocketServer | None = None
         self._heart: asyncio.Task[None] | None = None
@@ -174,10 +174,11 @@ class Server:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(HEARTBEAT / 10.0)
-            frame = protocol.encode(protocol.Heartbeat(time=self._now()))
-            for client in self._clients:
+            times = [(client, self._now()) for client in self._clients]
+            times += [(client, session.time) for client, session in self._audio_clients.items()]
+            for client, now in times:
                 if loop.time() - client.told_at >= HEARTBEAT:
-                    client.offer(frame)
+                    client.tell(protocol.Heartbeat(time=now))
 
     def _answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
         """What turns a handshake away, or answers plain HTTP; None lets the handshake go on."""
@@ -252,11 +253,11 @@ class Server:
             client.finish()
 
         session = AudioSession(lambda rate: own.open(rate, deliver, ended), client.tell, batch=batch)
-        self._audio_clients.add(client)
+        self._audio_clients[client] = session
         try:
             await self._attend(connection, client, self._hear_audio(connection, client, session))
         finally:
-            self._audio_clients.discard(client)
+            del self._audio_clients[client]
             session.end()
 
     async def _attend(self, connection: ServerConnection, client: Client, hearing: Coroutine[Any, Any, None]) -> None:
@@ -296,8 +297,7 @@ class Server:
             if isinstance(data, bytes):
                 await self._pour(client, session, session.hear(data, loop.time()))
                 continue
-            now = 0.0 if session.stream is None else session.stream.recognizer.time
-            message = self._heed(client, data, now)
+            message = self._heed(client, data, session.time)
             if message is not None:
                 session.heed(message, loop.time())
 

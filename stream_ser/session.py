@@ -45,6 +45,11 @@ class AudioSession:
         self._lost = 0
         """Samples that came too fast, after all that was written."""
 
+    @property
+    def time(self) -> float:
+        """Seconds of its audio so far."""
+        return 0.0 if self.stream is None else self.stream.recognizer.time
+
     def heed(self, message: AudioStart | AudioEnd | Reset, now: float) -> None:
         """Take a message that came ``now``."""
         match message:

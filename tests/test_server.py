@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from certificates import write_certificate
@@ -22,7 +23,7 @@ from stream_ser import protocol
 from stream_ser.access import BEARER_PROTOCOL, tls
 from stream_ser.clients import QUEUE
 from stream_ser.pages import Page, Pages
-from stream_ser.server import LARGEST, Access, Server, ServerError
+from stream_ser.server import LARGEST, Access, OwnStreams, Server, ServerError
 
 GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 WAIT = 20.0
@@ -240,6 +241,22 @@ async def test_a_silent_client_hears_that_the_connection_lives(monkeypatch: pyte
     async with serving() as (_, address), connect(address) as client:
         await receive(client)
         assert [await receive(client) for _ in range(2)] == [protocol.Heartbeat(time=4.5, seq=seq) for seq in (1, 2)]
+
+
+async def test_a_client_of_its_own_stream_hears_that_the_connection_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.HEARTBEAT", 0.05)
+
+    def never(*_: object) -> NoReturn:
+        raise AssertionError("no audio came")
+
+    server = Server(list, own_streams=OwnStreams(never, lambda: [GREETING], never))
+    address = await server.start("127.0.0.1", 0)
+    async with connect(f"{address}v1/stream") as client:
+        assert await receive(client) == GREETING
+        assert [await receive(client) for _ in range(2)] == [protocol.Heartbeat(time=0.0, seq=seq) for seq in (1, 2)]
+        assert server.clients == 1
+    await clients(server, 0)
+    await server.stop()
 
 
 async def test_audio_has_no_place_where_nobody_hears_it() -> None:

@@ -147,6 +147,24 @@ def test_live_audio_that_comes_too_fast_is_refused_and_others_notice_nothing(dae
     assert messages[-1].time == pytest.approx(len(demo) / 16_000, abs=0.01), "what was refused still takes its time"
 
 
+def test_a_ping_is_answered_with_the_time_of_ones_own_audio(daemon: str) -> None:
+    async def ping() -> list[protocol.ServerMessage]:
+        async with connect(f"{daemon}v1/stream?mode=batch") as client:
+            await client.send('{"type":"audio_start","sample_rate":16000}')
+            await client.send(bytes(2 * 16_000 * 5))
+            await client.send('{"type":"audio_end"}')
+            messages = _messages(client)
+            found = [await anext(messages)]
+            await client.send('{"type":"ping","id":"x"}')
+            return [*found, *[message async for message in messages]]
+
+    told = asyncio.run(ping())
+    assert isinstance(told[-1], protocol.Status)
+    assert told[-1].time == 5.0
+    beats = [message for message in told if isinstance(message, protocol.Heartbeat)]
+    assert all(0.0 <= beat.time <= 5.0 and beat.id == "x" for beat in beats)
+
+
 def _get(address: str, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(address.replace("ws", "http", 1).rstrip("/") + path, timeout=WAIT) as answer:
