@@ -58,7 +58,7 @@ def measure(file: Path, good: int, stalled: int) -> dict[str, Any]:
         assert daemon.stdout is not None
         address = next(found[1] for line in daemon.stdout if (found := re.search(r"Connect to (ws://[^,]+),", line)))
         try:
-            before = _resident_mb(daemon.pid)
+            before = bench.resident_mb(daemon.pid)
             return asyncio.run(_follow(address, good, stalled, daemon.pid, before))
         finally:
             daemon.terminate()
@@ -71,7 +71,7 @@ async def _follow(address: str, good: int, stalled: int, pid: int, before_mb: fl
     for _ in range(good):
         clients.append(await connect(address, compression=None, max_queue=None, ping_interval=None))
         await asyncio.sleep(JOINING)
-    connected_mb = _resident_mb(pid)
+    connected_mb = bench.resident_mb(pid)
     arrivals: dict[float, list[float]] = {}
     replaced = [0]
     tasks = [asyncio.create_task(_read(client, arrivals, replaced)) for client in clients]
@@ -117,12 +117,6 @@ def _stall(address: str) -> socket.socket:
     raw.sendall("\r\n".join([*lines, f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]).encode())
     raw.recv(64)
     return raw
-
-
-def _resident_mb(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1e3
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def process(provider: ProviderChoice) -> Process:
             before = _cpu_seconds(listen.pid)
             time.sleep(_IDLE_SECONDS)
             idle = 100.0 * (_cpu_seconds(listen.pid) - before) / _IDLE_SECONDS
-            memory = _resident(listen.pid)
+            memory = resident_mb(listen.pid)
             listen.terminate()
     return Process(round(ready, 2), round(memory, 1), round(idle, 2))
 
@@ -342,7 +342,8 @@ def _receive(address: str, written: dict[int, float], taken: list[float], hop: f
                 taken.append(now - written[round(message.end / hop)])
 
 
-def _resident(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """Memory of a process, in millions of bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None

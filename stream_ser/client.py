@@ -48,13 +48,28 @@ class ClientError(UserError):
 
 
 class _Following:
-    """What both clients know: where to connect, what to subscribe to, and which failures are final."""
+    """What both clients know: where to connect, what to subscribe to, and which failures are final.
+
+    Args:
+        url: of the daemon.
+        token: where it wants one.
+        subscribe: what to be told; None for everything.
+        tls: for a ``wss`` address whose certificate the system does not trust.
+        reconnect: whether a connection that breaks is made again; else iteration ends with it.
+    """
 
     def __init__(
-        self, url: str, token: str | None, subscribe: Subscribe | None, tls: ssl.SSLContext | None, reconnect: bool
+        self,
+        url: str = DEFAULT,
+        *,
+        token: str | None = None,
+        subscribe: Subscribe | None = None,
+        tls: ssl.SSLContext | None = None,
+        reconnect: bool = True,
     ) -> None:
         self.url, self._reconnect = url, reconnect
         self._subscription = subscribe
+        self._closed = False
         self._pause = FIRST_PAUSE
         self._options: dict[str, Any] = {
             "subprotocols": [Subprotocol(protocol.VERSION)],
@@ -93,28 +108,9 @@ class _Following:
 
 
 class Client(_Following):
-    """Iterates over the messages of a daemon.
+    """Iterates over the messages of a daemon: ``for message in client``."""
 
-    Args:
-        url: of the daemon.
-        token: where it wants one.
-        subscribe: what to be told; None for everything.
-        tls: for a ``wss`` address whose certificate the system does not trust.
-        reconnect: whether a connection that breaks is made again; else iteration ends with it.
-    """
-
-    def __init__(
-        self,
-        url: str = DEFAULT,
-        *,
-        token: str | None = None,
-        subscribe: Subscribe | None = None,
-        tls: ssl.SSLContext | None = None,
-        reconnect: bool = True,
-    ) -> None:
-        super().__init__(url, token, subscribe, tls, reconnect)
-        self._connection: SyncConnection | None = None
-        self._closed = False
+    _connection: SyncConnection | None = None
 
     def __iter__(self) -> Iterator[ServerMessage]:
         """The messages, until :meth:`close`.
@@ -160,20 +156,9 @@ class Client(_Following):
 
 
 class AsyncClient(_Following):
-    """:class:`Client` for asyncio: ``async for message in client``."""
+    """The same for asyncio: ``async for message in client``."""
 
-    def __init__(
-        self,
-        url: str = DEFAULT,
-        *,
-        token: str | None = None,
-        subscribe: Subscribe | None = None,
-        tls: ssl.SSLContext | None = None,
-        reconnect: bool = True,
-    ) -> None:
-        super().__init__(url, token, subscribe, tls, reconnect)
-        self._connection: ClientConnection | None = None
-        self._closed = False
+    _connection: ClientConnection | None = None
 
     async def __aiter__(self) -> AsyncIterator[ServerMessage]:
         """The messages, until :meth:`close`.

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from stream_ser import protocol
+from stream_ser.bench import resident_mb
 
 CHAOTIC = Path(__file__).with_name("chaotic.py")
 MINUTES = 10.0
@@ -73,12 +73,6 @@ class Storm:
                 client.socket.close()  # without a word
 
 
-def _resident_mb(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1e3
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
     need(Path("/proc/self/status").exists(), "Linux")
@@ -94,7 +88,7 @@ def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
             for share in (0.3, 0.9):
                 heard = partial(_has_heard, follower, share * 60 * MINUTES)
                 follower.wait_until(heard, f"{share:.0%} are heard", 4 * WAIT)
-                sizes.append(_resident_mb(daemon.pid))
+                sizes.append(resident_mb(daemon.pid))
             follower.wait_until(lambda: follower.states()[-1] == "ended", "the end", 4 * WAIT)
         assert daemon.wait(WAIT) == 0
     facts = [json.loads(line) for line in errors_file.read_text().splitlines()]
