@@ -6,7 +6,6 @@ import hmac
 import ipaddress
 import re
 import ssl
-from collections.abc import Sequence
 from pathlib import Path
 
 from websockets.datastructures import Headers
@@ -73,11 +72,6 @@ def shows_token(headers: Headers, token: str) -> bool:
     offered = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
     shown += [one.strip().removeprefix(BEARER_PROTOCOL) for one in offered if one.strip().startswith(BEARER_PROTOCOL)]
     return any(hmac.compare_digest(one.encode(), token.encode()) for one in shown)
-
-
-def is_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
-    """Whether a page of this origin may connect: none (a program), this machine's own, and those that are ``allowed``."""
-    return origin is None or OWN_PAGES.fullmatch(origin) is not None or origin in allowed
 
 
 def tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -107,6 +107,10 @@ class _Following:
         return message
 
 
+def _asking(wanted: Subscribe) -> str:
+    return msgspec.json.encode(wanted).decode()
+
+
 class Client(_Following):
     """Iterates over the messages of a daemon: ``for message in client``."""
 
@@ -128,7 +132,7 @@ class Client(_Following):
                 self._connection = connection
                 try:
                     if self._subscription is not None:
-                        connection.send(msgspec.json.encode(self._subscription).decode())
+                        connection.send(_asking(self._subscription))
                     for data in connection:
                         message = self._read(data)
                         if message is not None:
@@ -146,7 +150,7 @@ class Client(_Following):
         """Be told something else from now on, also after the connection broke."""
         self._subscription = wanted
         if self._connection is not None:
-            self._connection.send(msgspec.json.encode(wanted).decode())
+            self._connection.send(_asking(wanted))
 
     def close(self) -> None:
         """End the iteration, also from another thread."""
@@ -176,7 +180,7 @@ class AsyncClient(_Following):
                 self._connection = connection
                 try:
                     if self._subscription is not None:
-                        await connection.send(msgspec.json.encode(self._subscription).decode())
+                        await connection.send(_asking(self._subscription))
                     async for data in connection:
                         message = self._read(data)
                         if message is not None:
@@ -194,7 +198,7 @@ class AsyncClient(_Following):
         """Be told something else from now on, also after the connection broke."""
         self._subscription = wanted
         if self._connection is not None:
-            await self._connection.send(msgspec.json.encode(wanted).decode())
+            await self._connection.send(_asking(wanted))
 
     async def close(self) -> None:
         """End the iteration."""

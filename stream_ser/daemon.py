@@ -33,6 +33,9 @@ from stream_ser.settings import Settings
 LISTENING = "listening"
 """What a status says while all is well."""
 
+ENDED = "ended"
+"""What it says when the source is over."""
+
 CARE_EVERY = 1.0
 """Seconds between two looks at how the daemon is doing."""
 
@@ -103,7 +106,7 @@ class Daemon:
         self._server = Server(
             self._greet,
             lambda: self.heard,
-            OwnStreams(self._open_own, self._greet_own, self._own_status),
+            OwnStreams(self._open_own, self._greet_own, _ended),
             {
                 "/healthz": self._health,
                 "/metrics": lambda: Page(metrics.exposition(), metrics.CONTENT_TYPE),
@@ -246,17 +249,6 @@ class Daemon:
             )
         ]
 
-    def _own_status(self, stream: Stream, state: str) -> protocol.Status:
-        recognizer = stream.recognizer
-        return protocol.Status(
-            state=state,
-            time=recognizer.time,
-            label=NO_SPEECH,
-            repaired=recognizer.repaired,
-            clipped=recognizer.clipped,
-            overflows=0,
-        )
-
     def _hello(self) -> protocol.Hello:
         return protocol.Hello(
             protocol=protocol.VERSION,
@@ -340,7 +332,7 @@ class Daemon:
     def _end(self) -> None:
         if self.source.failure is not None:
             self._failure = AudioError(f"{self.source.name} broke off: {self.source.failure}; the file is damaged")
-        self._on_loop(self._finish, "ended")
+        self._on_loop(self._finish, ENDED)
 
     def _recording_broke_off(self, reason: str) -> None:
         self._on_loop(self._recording_stopped, reason)
@@ -363,6 +355,19 @@ class Daemon:
                 logs.warning("gap", reason=event.reason, start=event.start, seconds=event.seconds)
             self._publish(protocol.of_event(event))
         metrics.LATENCY.observe(time.monotonic() - began)
+
+
+def _ended(stream: Stream) -> protocol.Status:
+    """The last status of a stream that a client brought."""
+    recognizer = stream.recognizer
+    return protocol.Status(
+        state=ENDED,
+        time=recognizer.time,
+        label=NO_SPEECH,
+        repaired=recognizer.repaired,
+        clipped=recognizer.clipped,
+        overflows=0,
+    )
 
 
 def _count(events: list[Event]) -> None:

@@ -22,7 +22,7 @@ def holder(host: str, port: int) -> str:
     process = _process(port)
     who = f"{process[1]} (process {process[0]})" if process is not None else "another program"
     with contextlib.suppress(Exception):  # whatever answers there need not be a daemon
-        with connect(f"ws://{f'[{host}]' if ':' in host else host}:{port}/", open_timeout=_PATIENCE, proxy=None) as client:
+        with connect(protocol.address(host, port), open_timeout=_PATIENCE, proxy=None) as client:
             hello = protocol.decode(client.recv(_PATIENCE))
         if isinstance(hello, protocol.Hello):
             number = f", process {process[0]}" if process is not None else ""

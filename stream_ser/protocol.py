@@ -286,6 +286,11 @@ def decode_client(data: str) -> ClientMessage | Error:
         return Error(code="bad_field", message=f"{kind}: {error}")
 
 
+def address(host: str, port: int, *, secure: bool = False) -> str:
+    """Where a client connects to."""
+    return f"{'wss' if secure else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
 def schema() -> dict[str, object]:
     """JSON Schema (2020-12) of the messages of the server and of the client."""
     (server, client), definitions = msgspec.json.schema_components(

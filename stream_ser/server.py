@@ -84,8 +84,8 @@ class OwnStreams:
     open: Callable[[int, Callable[[list[protocol.ServerMessage]], None], Callable[[], None]], Stream]
     """Takes the rate; what takes its messages, and what is called at its end, both on the loop."""
     greet: Callable[[], list[protocol.ServerMessage]]
-    status: Callable[[Stream, str], protocol.Status]
-    """The status of such a stream, in a state."""
+    ended: Callable[[Stream], protocol.Status]
+    """The status of such a stream that is over."""
 
 
 class Server:
@@ -154,7 +154,7 @@ class Server:
             ) from error
         self._heart = asyncio.create_task(self._beat())
         bound = next(iter(self._listener.sockets)).getsockname()[1]
-        return f"ws{'' if self._access.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{bound}/"
+        return protocol.address(host, bound, secure=self._access.tls is not None)
 
     def publish(self, message: protocol.ServerMessage) -> None:
         """Queue a message for every client of the daemon's own source."""
@@ -249,7 +249,7 @@ class Server:
 
         def ended() -> None:
             assert session.stream is not None
-            client.tell(own.status(session.stream, "ended"))
+            client.tell(own.ended(session.stream))
             client.finish()
 
         session = AudioSession(lambda rate: own.open(rate, deliver, ended), client.tell, batch=batch)

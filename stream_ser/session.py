@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +19,16 @@ TOLD_EVERY = 1.0
 Samples = NDArray[np.float32]
 
 
-class OpenStream(Protocol):
-    """Opens a stream at a rate."""
-
-    def __call__(self, sample_rate: int) -> Stream: ...
-
-
 class AudioSession:
     """What one client declared, and where its audio goes.
 
     Args:
-        open_stream: called once, when the format is known.
+        open_stream: opens a stream at a rate; called once, when the format is known.
         tell: takes what the client did wrong.
         batch: whether audio may come faster than real time; then whoever calls :meth:`write` waits for room.
     """
 
-    def __init__(self, open_stream: OpenStream, tell: Callable[[Error], None], *, batch: bool) -> None:
+    def __init__(self, open_stream: Callable[[int], Stream], tell: Callable[[Error], None], *, batch: bool) -> None:
         self._open_stream, self._tell, self._batch = open_stream, tell, batch
         self.stream: Stream | None = None
         """Open once the client has declared its format."""

@@ -32,7 +32,7 @@ class Peer:
         self.engine, self.events, self.errors, self.ends = Engine(classifier), list[Event](), list[Error](), 0
         self.recognizer = Recognizer(MfccSettings(), detector=Syllables())
         self.session = AudioSession(
-            lambda sample_rate: self.engine.add(sample_rate, self.recognizer, self.events.extend, self._end),
+            lambda rate: self.engine.add(rate, self.recognizer, self.events.extend, self._end),
             self.errors.append,
             batch=batch,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from stream_ser import protocol
 from stream_ser.audio.source import SourceState
@@ -91,7 +91,7 @@ def bridge(
             before, state = state, (state or State()).after(message)
             # The confidence alone is not worth a message.
             if before is None or replace(before, confidence=0.0) != replace(state, confidence=0.0):
-                client.publish(f"{topic}/state", _json(state), qos=1, retain=True)
+                client.publish(f"{topic}/state", json.dumps(asdict(state)), qos=1, retain=True)
             if isinstance(message, protocol.Emotion) and message.is_final:
                 found = {"label": message.label, "confidence": message.confidence, "probabilities": message.probabilities}
                 client.publish(f"{topic}/emotion", json.dumps(found), qos=1)
@@ -99,8 +99,3 @@ def bridge(
         client.publish(f"{topic}/availability", "offline", qos=1, retain=True).wait_for_publish(2.0)
         client.loop_stop()
         client.disconnect()
-
-
-def _json(state: State) -> str:
-    fields = (("label", state.label), ("confidence", state.confidence), ("speaking", state.speaking), ("source", state.source))
-    return json.dumps(dict(fields))

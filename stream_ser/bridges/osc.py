@@ -22,9 +22,11 @@ def of_message(message: protocol.ServerMessage) -> list[tuple[str, Arguments]]:
         case protocol.SpeechEnd():
             return [("/stream_ser/speech", [0])]
         case protocol.Emotion():
-            said: Arguments = [message.label, message.confidence, int(message.is_final)]
-            each = [(f"/stream_ser/probability/{name}", [value]) for name, value in message.probabilities.items()]
-            return [("/stream_ser/emotion", said), *[(address, list[str | float | int](value)) for address, value in each]]
+            said: list[tuple[str, Arguments]] = [
+                ("/stream_ser/emotion", [message.label, message.confidence, int(message.is_final)])
+            ]
+            said += [(f"/stream_ser/probability/{name}", [value]) for name, value in message.probabilities.items()]
+            return said
         case protocol.Status():
             return [("/stream_ser/source", [int(message.state != SourceState.LOST)])]
         case _:
