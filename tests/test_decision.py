@@ -25,10 +25,15 @@ def new(**changed: float) -> Decision:
 
 
 def test_fusing_weighs_what_the_models_say_for_and_against() -> None:
-    fused = fuse([vector([0.2, 0.8]), vector([0.6, 0.4])])
+    fused = fuse([vector([0.2, 0.8]), vector([0.6, 0.4])], temperature=1.0)
     assert fused[1] / fused[0] == pytest.approx(np.sqrt(0.8 / 0.2 * 0.4 / 0.6))
     assert fused.sum() == pytest.approx(1.0)
-    np.testing.assert_allclose(fuse([peaked(2), peaked(2)]), peaked(2), rtol=1e-5)
+    np.testing.assert_allclose(fuse([peaked(2), peaked(2)], temperature=1.0), peaked(2), rtol=1e-5)
+
+
+def test_models_that_agree_are_surer_together_and_one_is_as_sure_as_it_is() -> None:
+    assert fuse([peaked(2), peaked(2)])[2] > peaked(2)[2]
+    np.testing.assert_allclose(fuse([peaked(2)]), peaked(2), rtol=1e-5)
 
 
 def test_a_model_that_rules_an_emotion_out_leaves_numbers() -> None:

@@ -6,7 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
-from stream_ser.decision import DecisionSettings
+from stream_ser.decision import FUSED_TEMPERATURE, DecisionSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,6 +60,11 @@ def test_the_threshold_is_the_default_and_withholds_what_is_claimed() -> None:
     assert uncertain["threshold"] == DecisionSettings().threshold
     assert round(10 * uncertain["coverage"]) == 9, "one utterance in ten"
     assert round(3 * uncertain["risk_withheld"]) == 2, "two in three"
+
+
+def test_the_temperature_of_the_fused_answer_is_what_held_out_speakers_ask_for() -> None:
+    found = json.loads((ROOT / "docs/results/speaker-independent.json").read_text())["temperatures"]["fused"]
+    assert round(sum(found) / len(found), 2) == FUSED_TEMPERATURE
 
 
 def test_no_label_on_what_nobody_says_is_a_measured_claim() -> None:

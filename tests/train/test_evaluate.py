@@ -67,6 +67,7 @@ def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, cache: Path,
         assert model["uar"]["mean"] == pytest.approx(np.mean(model["uar"]["per_fold"]), abs=1e-3)
         assert 0.0 <= model["accuracy"]["mean"] <= 1.0
         assert 0.0 <= model["ece"] <= 1.0
+    assert {model: len(found) for model, found in result["temperatures"].items()} == dict.fromkeys((*OURS, FUSED), 5)
     assert result["leaky"] is False
     assert {"protocol", "seeds", "command", "commit", "machine", "wall_s"} <= set(result)
 

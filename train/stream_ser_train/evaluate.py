@@ -12,7 +12,7 @@ import numpy as np
 from stream_ser import decision, provenance
 from stream_ser.events import EMOTIONS
 from stream_ser_train.answers import Calibrated, bundle_model, calibrate, clip_answers
-from stream_ser_train.calibration import Answers, Reliability, Withheld, reliability, shares, temperature, withhold
+from stream_ser_train.calibration import Answers, Reliability, Withheld, reliability, shares, soften, temperature, withhold
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard
 from stream_ser_train.progress import Step
@@ -66,16 +66,30 @@ class Plan:
         return planned + [self.theirs(model, seed, split) for model in THEIRS for seed in self.seeds for split in self.splits]
 
 
+_UNCALIBRATED = {**dict.fromkeys(OURS, 1.0), FUSED: decision.FUSED_TEMPERATURE}
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """What the held-out speakers of the training side of a split say: those of two folds, each heard by models without them."""
+
+    temperatures: Mapping[str, float]
+    """Of each of our models, and of them fused."""
+    answers: Answers
+    """Fused and calibrated, to the clips of the first of the two folds: over all splits, each fold once."""
+    truth: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Answers by model, seed and split, in the order of each split's test clips."""
 
     plan: Plan
     answers: dict[str, list[list[Answers]]]
-    temperatures: dict[str, tuple[float, ...]]
-    """By model and split; 1 without calibration."""
-    inner: dict[str, tuple[Answers, tuple[int, ...]]]
-    """Calibrated answers, with the truth, of all inner held-out speakers; empty without calibration."""
+    temperatures: Sequence[Mapping[str, float]]
+    """By split, of each of our models and of them fused."""
+    inner: Sequence[Inner]
+    """By split; empty without calibration."""
     wall_seconds: float
     """Training, by all jobs together, over their number: also where a run was stopped and went on."""
 
@@ -95,7 +109,7 @@ class Outcome:
         split = self.plan.splits[number]
         trained = _truth(split.train)
         return tuple(
-            tuple(Calibrated(m, self.plan.ours(m, seed, split).file, self.temperatures[m][number], trained) for m in OURS)
+            tuple(Calibrated(m, self.plan.ours(m, seed, split).file, self.temperatures[number][m], trained) for m in OURS)
             for seed in self.plan.seeds
         )
 
@@ -105,7 +119,11 @@ class Outcome:
 
     def withheld(self) -> Withheld:
         """What ``uncertain`` withholds of the inner held-out speakers' labels; needs calibration."""
-        return withhold(*self.inner[FUSED], decision.DecisionSettings().threshold)
+        return withhold(*self.held_out(), decision.DecisionSettings().threshold)
+
+    def held_out(self) -> tuple[Answers, tuple[int, ...]]:
+        """Fused answers, with the truth, of all inner held-out speakers; needs calibration."""
+        return np.concatenate([one.answers for one in self.inner]), tuple(label for one in self.inner for label in one.truth)
 
     def reliability(self, model: str) -> Reliability:
         """Of all answers, over splits and seeds."""
@@ -127,39 +145,41 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
     run_all(trainings, jobs, done)
     by_clip = {one.clip: one for one in heard}
 
-    answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS)}
-    held_out: dict[str, list[Answers]] = {model: [] for model in OURS}
-    temperatures: dict[str, list[float]] = {model: [] for model in OURS}
-    for number, split in enumerate(plan.splits):
-        for model in OURS:
-            divisor = 1.0
-            if plan.calibrated:
-                inner = plan.inner(number, model)
-                said = [answers_of(training, plan.splits[other].test, by_clip) for training, other in inner]
-                truth = [emotion for _, other in inner for emotion in _truth(plan.splits[other].test)]
-                divisor = temperature(np.concatenate(said), truth)
-                held_out[model].append(calibrate(said[0], divisor, shares(_truth(inner[0][0].clips))))
-            temperatures[model].append(divisor)
-            for row, seed in zip(answers[model], plan.seeds, strict=True):
-                tested = answers_of(plan.ours(model, seed, split), split.test, by_clip)
-                row.append(among(split.choices, calibrate(tested, divisor, shares(_truth(split.train)))))
-        for model in THEIRS:
-            for row, seed in zip(answers[model], plan.seeds, strict=True):
-                row.append(among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"]))
-    answers[FUSED] = [
-        [fuse([answers[model][row][number] for model in OURS]) for number in range(len(plan.splits))]
-        for row in range(len(plan.seeds))
-    ]
-    inner_answers: dict[str, tuple[Answers, tuple[int, ...]]] = {}
-    if plan.calibrated:
-        folds = [plan.inner(number, OURS[0])[0][1] for number in range(len(plan.splits))]
-        inner_truth = tuple(emotion for fold in folds for emotion in _truth(plan.splits[fold].test))
-        joined = {model: np.concatenate(parts) for model, parts in held_out.items()}
-        joined[FUSED] = fuse(list(joined.values()))
-        inner_answers = {model: (joined[model], inner_truth) for model in joined}
+    answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS, FUSED)}
+    inner = [_hear_inner(plan, number, by_clip) for number in range(len(plan.splits))] if plan.calibrated else []
+    temperatures = [one.temperatures for one in inner] or [_UNCALIBRATED] * len(plan.splits)
+    for split, divisors in zip(plan.splits, temperatures, strict=True):
+        trained = shares(_truth(split.train))
+        for row, seed in enumerate(plan.seeds):
+            tested = {}
+            for model in OURS:
+                raw = answers_of(plan.ours(model, seed, split), split.test, by_clip)
+                tested[model] = among(split.choices, calibrate(raw, divisors[model], trained))
+            tested[FUSED] = fuse([tested[model] for model in OURS], divisors[FUSED])
+            for model in THEIRS:
+                tested[model] = among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"])
+            for model, found in tested.items():
+                answers[model][row].append(found)
     took = {training.file: seconds(training) for training in trainings}
-    by_split = {model: tuple(found) for model, found in temperatures.items()}
-    return Outcome(plan, answers, by_split, inner_answers, sum(took.values()) / jobs)
+    return Outcome(plan, answers, temperatures, inner, sum(took.values()) / jobs)
+
+
+def _hear_inner(plan: Plan, number: int, heard: Mapping[Clip, Heard]) -> Inner:
+    """What is known of split ``number`` from its inner held-out speakers."""
+    folds = [plan.splits[other].test for _, other in plan.inner(number, OURS[0])]
+    truth = [emotion for fold in folds for emotion in _truth(fold)]
+    divisors, said = {}, {}
+    for model in OURS:
+        trainings = [training for training, _ in plan.inner(number, model)]
+        raw = [answers_of(training, fold, heard) for training, fold in zip(trainings, folds, strict=True)]
+        divisors[model] = temperature(np.concatenate(raw), truth)
+        trained = [shares(_truth(training.clips)) for training in trainings]
+        calibrated = [calibrate(one, divisors[model], share) for one, share in zip(raw, trained, strict=True)]
+        said[model] = np.concatenate(calibrated)
+    together = fuse([said[model] for model in OURS], 1.0)
+    divisors[FUSED] = temperature(together, truth)
+    first = len(folds[0])
+    return Inner(divisors, soften(together, divisors[FUSED])[:first], tuple(truth[:first]))
 
 
 def answers_of(training: BundleTraining, clips: Sequence[Clip], heard: Mapping[Clip, Heard]) -> Answers:
@@ -176,9 +196,9 @@ def among(choices: Sequence[int], answers: Answers) -> Answers:
     return normal
 
 
-def fuse(answers: Sequence[Answers]) -> Answers:
+def fuse(answers: Sequence[Answers], divisor: float = decision.FUSED_TEMPERATURE) -> Answers:
     """The models together, as the daemon fuses them; rows of zeros stay."""
-    fused: Answers = decision.fuse(answers) * answers[0].any(axis=1, keepdims=True)
+    fused: Answers = decision.fuse(answers, divisor) * answers[0].any(axis=1, keepdims=True)
     return fused
 
 
@@ -195,7 +215,7 @@ def summary(outcome: Outcome, protocol: Protocol, command: str) -> dict[str, Any
         "seeds": list(plan.seeds),
         **provenance.origin(command),
         "wall_s": round(outcome.wall_seconds, 1),
-        **({"uncertain": _rounded(outcome.withheld())} if plan.calibrated else {}),
+        **(_calibration(outcome) if plan.calibrated else {}),
         "models": {model: _model_summary(outcome, model) for model in outcome.answers},
     }
 
@@ -220,8 +240,11 @@ def _model_summary(outcome: Outcome, model: str) -> dict[str, Any]:
     }
 
 
-def _rounded(withheld: Withheld) -> dict[str, float]:
-    return {name: _round(value) for name, value in asdict(withheld).items()}
+def _calibration(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "temperatures": {model: [_round(by_split[model]) for by_split in outcome.temperatures] for model in (*OURS, FUSED)},
+        "uncertain": {name: _round(value) for name, value in asdict(outcome.withheld()).items()},
+    }
 
 
 def _round(value: float | np.floating[Any]) -> float:

@@ -121,7 +121,7 @@ def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, c
     if outcome.plan.calibrated:
         pictures += [f"{choice.value}-reliability.png", f"{choice.value}-risk.png"]
         plot_reliability({model: outcome.reliability(model) for model in (*OURS, FUSED)}, out / pictures[-2])
-        plot_risk(*outcome.inner[FUSED], outcome.withheld(), out / pictures[-1])
+        plot_risk(*outcome.held_out(), outcome.withheld(), out / pictures[-1])
     write_evaluation(result, pictures, out / f"{choice.value}.md")
     console.print("\n".join(evaluation_table(result)), soft_wrap=True, highlight=False, markup=False)
     _write(result, out / f"{choice.value}.json", console)
