@@ -11,6 +11,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from stream_ser.decision import FUSED_TEMPERATURE
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
 
@@ -66,7 +67,8 @@ def _models(bundles: dict[str, Metadata]) -> str:
         "<!-- Written by docs/make_model_card.py from the bundled models and docs/results; edit those. -->",
         "",
         "Two networks that read the MFCCs of up to three seconds of speech and give the probability of each of eight",
-        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their geometric mean.",
+        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their geometric mean, made surer",
+        f"by a temperature of {FUSED_TEMPERATURE:g}, because the two err apart.",
         "",
         *_head("bundle", "size", "network", "epochs", "temperature", "version"),
     ]
