@@ -96,6 +96,22 @@ def test_the_speaker_is_so_much_louder_than_the_others(decibels: float) -> None:
     assert 10 * np.log10(alone / (together - alone)) == pytest.approx(decibels, abs=1.5)
 
 
+def test_others_alone_are_heard_before_and_after_the_speaker() -> None:
+    bounds = replace(ONLY_BABBLE, loudest_babble_db=40.0, quietest_babble_db=40.0, overhang=20.0)
+    augmentation = FrameAugmentation(FEATURES, bounds, [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)])
+
+    def decibels(frames: np.ndarray) -> np.ndarray:
+        return np.asarray(10 * np.log10(np.exp(frames @ augmentation._cepstrum).sum(axis=1)))
+
+    softest, longer = decibels(spoken()).min() - 3.0, []
+    for seed in range(40):
+        altered = decibels(augmentation.alter(spoken(), np.random.default_rng(seed)))
+        speaking = np.flatnonzero(altered > softest)
+        assert speaking[-1] - speaking[0] + 1 == len(spoken()), "the speaker is there, whole"
+        longer += [speaking[0], len(altered) - 1 - speaking[-1]]
+    assert 12 < np.mean(longer) < 30
+
+
 def test_without_others_nobody_is_heard_behind() -> None:
     altered = FrameAugmentation(FEATURES, ONLY_BABBLE).alter(spoken(), np.random.default_rng(0))
     np.testing.assert_allclose(altered, spoken(), atol=1e-3)

@@ -45,6 +45,9 @@ class FrameAlterations:
     loudest_babble_db: float = 0.0
     quietest_babble_db: float = 25.0
     """Bounds of the ratio of the speaker to the others."""
+    overhang: float = 0.0
+    """Frames of the others alone before such a window, and after it: the mean of an exponential draw. Who talks behind makes
+    utterances too long."""
 
 
 class FrameAugmentation:
@@ -101,9 +104,14 @@ class FrameAugmentation:
         return found
 
     def _amid(self, frames: NDArray[np.float32], babble: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        energies, behind = self._energies(frames), babble[(np.arange(len(frames)) + rng.integers(len(babble))) % len(babble)]
-        decibels = rng.uniform(self._alterations.loudest_babble_db, self._alterations.quietest_babble_db)
-        behind = behind * np.float32(energies.sum(axis=1).mean() / behind.sum(axis=1).mean() / 10.0 ** (decibels / 10.0))
+        bounds, energies = self._alterations, self._energies(frames)
+        power = energies.sum(axis=1).mean()
+        if bounds.overhang:
+            before, after = rng.exponential(bounds.overhang, 2).astype(int).tolist()
+            energies = np.pad(energies, ((before, after), (0, 0)))
+        behind = babble[(np.arange(len(energies)) + rng.integers(len(babble))) % len(babble)]
+        decibels = rng.uniform(bounds.loudest_babble_db, bounds.quietest_babble_db)
+        behind = behind * np.float32(power / behind.sum(axis=1).mean() / 10.0 ** (decibels / 10.0))
         mixed: NDArray[np.float32] = np.log(energies + behind) @ self._ripples.T
         return mixed
 

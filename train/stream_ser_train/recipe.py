@@ -34,8 +34,10 @@ class ModelRecipe:
     fit: FitSettings
 
 
-OTHERS_ONLY = FrameAlterations(tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=0.0)
-"""Others talk behind some windows; no frame is altered else."""
+OTHERS_ONLY = FrameAlterations(
+    tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=0.0, babble_share=0.4, overhang=20.0
+)
+"""Others talk behind some windows, and for a while before and after the speaker; no frame is altered else."""
 
 
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:

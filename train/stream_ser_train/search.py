@@ -43,32 +43,41 @@ class Variant:
 
 def variants(shipped: Recipe) -> list[Variant]:
     """What is tried for each model: a brief form of the shipped recipe, and changes of that."""
-    narrow = MfccSettings(frame_length=400, fft_length=512, filters=40, coefficients=30)
+    return [variant for model in ("mlp", "lstm") for variant in _variants_of(model, shipped)]
+
+
+def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
+    own = shipped.models[model]
+    network, alterations = replace(own.network, members=1), own.fit.alterations
+    assert alterations is not None
+    brief = ModelRecipe(network, replace(own.fit, epochs=own.fit.epochs // 2))
     tried = []
-    for model in ("mlp", "lstm"):
-        own = shipped.models[model]
-        network = replace(own.network, members=1)
-        brief = ModelRecipe(network, replace(own.fit, epochs=own.fit.epochs // 2))
 
-        def add(name: str, change: ModelRecipe = brief, *, model: str = model, **changes: Any) -> None:
-            tried.append(Variant(name, model, replace(shipped, models={**shipped.models, model: change}, **changes)))
+    def add(name: str, change: ModelRecipe = brief, **changes: Any) -> None:
+        tried.append(Variant(name, model, replace(shipped, models={**shipped.models, model: change}, **changes)))
 
-        add(BRIEF)
-        add("all the epochs", replace(brief, fit=own.fit))
-        add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
-        add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
-        add("no altered copies", copies=CopySettings(count=0))
-        assert own.fit.alterations is not None
-        alone = replace(own.fit.alterations, babble_share=0.0)
-        add("nobody talks behind", replace(brief, fit=replace(brief.fit, alterations=alone)))
-        match network:
-            case LstmSettings():
-                add("frames as they are", replace(brief, fit=replace(brief.fit, alterations=OTHERS_ONLY)))
-            case MlpSettings():
-                add("dropout of 0.3 and 0.6", replace(brief, network=replace(network, input_dropout=0.3, dropout=0.6)))
-                add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
-                add("no lagged correlations", replace(brief, network=replace(network, lags=())))
-                add("frames altered anew", replace(brief, fit=replace(brief.fit, alterations=FrameAlterations())))
+    def alter(name: str, changed: FrameAlterations) -> None:
+        add(name, replace(brief, fit=replace(brief.fit, alterations=changed)))
+
+    add(BRIEF)
+    add("all the epochs", replace(brief, fit=own.fit))
+    narrow = MfccSettings(frame_length=400, fft_length=512, filters=40, coefficients=30)
+    add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
+    add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
+    add("no altered copies", copies=CopySettings(count=0))
+    alter("nobody talks behind", replace(alterations, babble_share=0.0))
+    match network:
+        case LstmSettings():
+            alter("others talk on before and after the speaker", replace(alterations, overhang=OTHERS_ONLY.overhang))
+            behind = replace(OTHERS_ONLY, babble_share=alterations.babble_share, overhang=alterations.overhang)
+            alter("frames as they are", behind)
+        case MlpSettings():
+            add("dropout of 0.3 and 0.6", replace(brief, network=replace(network, input_dropout=0.3, dropout=0.6)))
+            add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
+            add("no lagged correlations", replace(brief, network=replace(network, lags=())))
+            alter("others fall silent with the speaker", replace(alterations, overhang=0.0))
+            behind = replace(FrameAlterations(), babble_share=alterations.babble_share, overhang=alterations.overhang)
+            alter("frames altered anew", behind)
     return tried
 
 
