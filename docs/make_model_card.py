@@ -128,7 +128,7 @@ def _scores() -> str:
         f"Five folds by actor, {len(result['seeds'])} seeds, retrained for each: no clip of a tested actor has part in training,",
         "normalisation, augmentation or temperature. The recipe itself was found on held-out actors of folds 1 to 4 with fold 0 left",
         "out, its first ancestor by folds 0 and 1, the dropout of the MLP by the mean of all inner splits and who talks behind the speaker",
-        f"by those of folds 0 to 2, so all figures flatter a little, fold 0 least: {on_fold_0}.",
+        f"likewise, so all figures flatter a little, fold 0 least: {on_fold_0}.",
         "UAR is the mean recall of the eight emotions; guessing gives 12.5 %. ECE is the expected calibration error in 15 bins.",
         "Each model is several members in one graph; answers are as if every emotion were as frequent as any other.",
         "",
