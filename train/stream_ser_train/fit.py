@@ -83,7 +83,7 @@ def fit(
     settings = recipe.fit
     voices = [part for one in heard for part in one.copies[0]]
     augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations, voices)
-    training = TrainingSet(heard, whole=settings.whole, augmentation=augmentation)
+    training = TrainingSet(heard, whole=settings.whole, unaltered=settings.unaltered, augmentation=augmentation)
     model = build(features.coefficients, measure(heard), recipe.network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
     optimizer.build(model.trainable_variables)

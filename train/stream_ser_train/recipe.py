@@ -22,6 +22,8 @@ class FitSettings:
     label_smoothing: float = 0.1
     whole: float = 0.8
     """Share of windows that take the utterance to its end, as a final answer does; the others end at some live hop."""
+    unaltered: float = 0.0
+    """Share of windows that are cut from the clip as it is."""
     checkpoint_every: int = 10
     alterations: FrameAlterations | None = field(default_factory=FrameAlterations)
 
@@ -40,9 +42,13 @@ OTHERS_ONLY = FrameAlterations(
 """Others talk behind some windows, and for a while before and after the speaker; no frame is altered else."""
 
 
+VOICES_AND_OTHERS = FrameAlterations(babble_share=0.35)
+"""Voices and channels are altered, and others talk behind some windows: a quarter of all, with those as they are."""
+
+
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     return {
-        "lstm": ModelRecipe(LstmSettings(), FitSettings(lstm_epochs)),
+        "lstm": ModelRecipe(LstmSettings(members=2), FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)),
         "mlp": ModelRecipe(
             MlpSettings(input_dropout=0.2, dropout=0.4), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=OTHERS_ONLY)
         ),
@@ -55,7 +61,7 @@ class Recipe:
 
     features: MfccSettings = field(default_factory=MfccSettings)
     copies: CopySettings = field(default_factory=CopySettings)
-    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(150, 150))
+    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(300, 150))
     original_epochs: int = 100
 
 
