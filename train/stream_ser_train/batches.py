@@ -16,8 +16,11 @@ from stream_ser_train.networks import Scale
 WINDOW = 300
 """Frames that a model sees at most: the default --window."""
 
-PADDING = 30
+PADDING = 10
 """Frames of padding granularity: few distinct batch shapes, little waste."""
+
+_POOL = 8
+"""Batches that are sorted by length together: less padding, and still windows of all lengths in a batch now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class TrainingSet:
         emotions = np.array([one.clip.emotion for one in self._heard])
         lengths = np.array([len(cut) for cut in cuts])
         order = rng.permutation(len(cuts))
-        pools = [order[i : i + 4 * size] for i in range(0, len(order), 4 * size)]
+        pools = [order[i : i + _POOL * size] for i in range(0, len(order), _POOL * size)]
         sorted_order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
         groups = [sorted_order[i : i + size] for i in range(0, len(order), size)]
         for index in rng.permutation(len(groups)):

@@ -61,7 +61,7 @@ class Recipe:
 
     features: MfccSettings = field(default_factory=MfccSettings)
     copies: CopySettings = field(default_factory=CopySettings)
-    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(300, 150))
+    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(240, 150))
     original_epochs: int = 100
 
 
