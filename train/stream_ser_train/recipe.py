@@ -37,7 +37,7 @@ class ModelRecipe:
 
 
 OTHERS_ONLY = FrameAlterations(
-    tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=0.0, babble_share=0.4, overhang=20.0
+    tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=0.0, babble_share=0.5, overhang=20.0
 )
 """Others talk behind some windows, and for a while before and after the speaker; no frame is altered else."""
 
@@ -50,7 +50,8 @@ def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     return {
         "lstm": ModelRecipe(LstmSettings(members=2), FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)),
         "mlp": ModelRecipe(
-            MlpSettings(input_dropout=0.2, dropout=0.4), FitSettings(mlp_epochs, peak_rate=1e-3, alterations=OTHERS_ONLY)
+            MlpSettings(input_dropout=0.2, dropout=0.4),
+            FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY),
         ),
     }
 
@@ -61,7 +62,7 @@ class Recipe:
 
     features: MfccSettings = field(default_factory=MfccSettings)
     copies: CopySettings = field(default_factory=CopySettings)
-    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(240, 150))
+    models: dict[str, ModelRecipe] = field(default_factory=lambda: _models(240, 300))
     original_epochs: int = 100
 
 
