@@ -1,4 +1,4 @@
-"""The service under a real systemd user instance, in a mount namespace of its own."""
+"""The services under real service managers, a user's and a machine's, each in namespaces of its own."""
 
 from __future__ import annotations
 
@@ -32,12 +32,49 @@ kill $MANAGER
 wait $MANAGER || true
 """
 
+# The first process of a machine that has these units and no others: nothing of this one is mounted, cleaned or set up.
+BOOT = """
+set -e
+mkdir -p "$HOME/units/stream-ser.service.d" "$HOME/over" "$HOME/work"
+cp "$UNIT" "$HOME/units/stream-ser.service"
+ln -s "$PROGRAM" "$HOME/over/stream-ser"
+mount -t overlay overlay -o "lowerdir=/usr/local/bin,upperdir=$HOME/over,workdir=$HOME/work" /usr/local/bin
+mount -t tmpfs tmpfs /run
+cd "$HOME/units"
+for target in sysinit basic shutdown multi-user; do printf '[Unit]\nDefaultDependencies=no\n' > $target.target; done
+printf '%s' "$SETTINGS" > stream-ser.service.d/test.conf
+printf '%s' "$SCRIPT" > "$HOME/script"
+cat > script.service <<UNIT
+[Unit]
+DefaultDependencies=no
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=oneshot
+Environment=HOME=$HOME
+ExecStart=/bin/bash -e $HOME/script
+StandardOutput=file:$HOME/told
+StandardError=file:$HOME/errors
+UNIT
+export SYSTEMD_UNIT_PATH="$HOME/units" SYSTEMD_GENERATOR_PATH=/run/none container=test
+exec /lib/systemd/systemd --system --unit=script.service --log-target=console
+"""
 
-def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
-    """Run a script beside a service manager; give what it printed as ``name: value`` lines."""
+
+def need_manager() -> None:
     need_programs("unshare", "systemctl", "systemd-analyze")
     need(Path("/lib/systemd/systemd").exists(), "systemd")
     need(os.geteuid() == 0, "root, to start a service manager of its own")
+
+
+def told(text: str) -> dict[str, str]:
+    """What a script printed as ``name: value`` lines."""
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+
+
+def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
+    """Run a script beside a service manager; give what it printed as ``name: value`` lines."""
+    need_manager()
     env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": "/run/user/test", "PROGRAM": str(PROGRAM), **variables}
     env.pop("XDG_CONFIG_HOME", None)
     result = subprocess.run(
@@ -49,7 +86,25 @@ def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
-    return dict(line.split(": ", 1) for line in result.stdout.splitlines() if ": " in line)
+    return told(result.stdout)
+
+
+def boot(home: Path, settings: str, script: str) -> dict[str, str]:
+    """Run a script on a machine of its own, which has the system unit with ``settings`` on top; give what it printed."""
+    need_manager()
+    variables = {"HOME": str(home), "PROGRAM": str(PROGRAM), "UNIT": str(UNITS / "stream-ser-system.service")}
+    spaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "--mount-proc"]
+    result = subprocess.run(
+        ["unshare", *spaces, "bash", "-c", BOOT],
+        env={**os.environ, **variables, "SETTINGS": settings, "SCRIPT": script},
+        capture_output=True,
+        text=True,
+        timeout=3 * WAIT,
+    )
+    errors = home / "errors"
+    assert result.returncode == 0, result.stdout + result.stderr + (errors.read_text() if errors.exists() else "")
+    assert errors.read_text() == ""
+    return told((home / "told").read_text())
 
 
 @pytest.fixture
@@ -76,14 +131,14 @@ echo "reloaded: $(show ActiveState)"
 systemctl --user stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    told = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
+    found = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
     # systemctl start returns when Type=notify has heard READY=1.
-    assert told["state"] == "active"
-    assert told["status"].startswith("listening to demo.flac, ")
-    assert "0 clients at ws://127.0.0.1:" in told["status"]
-    assert "RECORDING" not in told["status"]
-    assert told["reloaded"] == "active"
-    assert told["stopped"] == "inactive success 0"
+    assert found["state"] == "active"
+    assert found["status"].startswith("listening to demo.flac, ")
+    assert "0 clients at ws://127.0.0.1:" in found["status"]
+    assert "RECORDING" not in found["status"]
+    assert found["reloaded"] == "active"
+    assert found["stopped"] == "inactive success 0"
 
 
 def test_the_service_is_installed_survives_a_kill_and_is_uninstalled(tmp_path: Path, recording: Path) -> None:
@@ -103,14 +158,14 @@ echo "milliseconds: $(( ($(date +%s%N) - BEGAN) / 1000000 ))"
 echo "afterwards: $(cat "$HOME/status")"
 echo "left: $(find "$HOME/.config/systemd" -type f -o -type l | wc -l)"
 """
-    told = manage(tmp_path, script, RECORDING=str(recording))
-    assert told["state"] == "active"
-    assert told["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
-    assert told["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
-    assert int(told["milliseconds"]) < 10_000
-    assert told["code"] == "3"
-    assert told["afterwards"].startswith("not installed")
-    assert told["left"] == "0"
+    found = manage(tmp_path, script, RECORDING=str(recording))
+    assert found["state"] == "active"
+    assert found["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
+    assert found["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
+    assert int(found["milliseconds"]) < 10_000
+    assert found["code"] == "3"
+    assert found["afterwards"].startswith("not installed")
+    assert found["left"] == "0"
 
 
 def test_a_daemon_whose_worker_hangs_is_restarted(tmp_path: Path, recording: Path) -> None:
@@ -132,7 +187,7 @@ systemctl --user stop stream-ser || true
         "import threading; from stream_ser import cli, engine;"
         " engine.Engine.step = lambda self: threading.Event().wait(); cli.main()"
     )
-    told = manage(
+    found = manage(
         tmp_path,
         script,
         UNIT=str(UNITS / "stream-ser.service"),
@@ -140,4 +195,35 @@ systemctl --user stop stream-ser || true
         PYTHON=sys.executable,
         SABOTAGED=sabotaged,
     )
-    assert told == {"state": "active", "cause": "watchdog"}
+    assert found == {"state": "active", "cause": "watchdog"}
+
+
+def test_the_system_unit_listens_as_a_user_of_its_own_and_survives_a_kill(tmp_path: Path) -> None:
+    # Of the unit, only what a checkout needs is loosened: it may lie in a home.
+    seen = " ".join({sys.base_prefix, sys.prefix, str(UNITS.parent)})
+    settings = f"""[Service]
+Environment=STREAM_SER_INPUT=demo STREAM_SER_PORT=0 STREAM_SER_PROVIDER=cpu
+ProtectHome=tmpfs
+BindReadOnlyPaths={seen}
+"""
+    script = """
+show() { systemctl show stream-ser -p "$1" --value; }
+systemctl start stream-ser
+echo "state: $(show ActiveState)"
+until show StatusText | grep -q listening; do sleep 0.1; done
+echo "status: $(show StatusText)"
+OLD=$(show MainPID)
+echo "user: $(stat -c %u /proc/$OLD)"
+echo "capabilities: $(grep CapEff /proc/$OLD/status | cut -f 2)"
+kill -9 $OLD
+until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do sleep 0.05; done
+[ "$(show MainPID)" != $OLD ]
+systemctl stop stream-ser
+echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
+"""
+    found = boot(tmp_path, settings, script)
+    assert found["state"] == "active"
+    assert found["status"].startswith("listening to demo.flac, ")
+    assert int(found["user"]) >= 61_184, "not one of those that systemd hands out"
+    assert int(found["capabilities"], 16) == 0
+    assert found["stopped"] == "inactive success 0"
