@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,76 +36,71 @@ wait $MANAGER || true
 # The first process of a machine that has these units and no others: nothing of this one is mounted, cleaned or set up.
 BOOT = """
 set -e
-mkdir -p "$HOME/units/stream-ser.service.d" "$HOME/over" "$HOME/work"
-cp "$UNIT" "$HOME/units/stream-ser.service"
-ln -s "$PROGRAM" "$HOME/over/stream-ser"
-mount -t overlay overlay -o "lowerdir=/usr/local/bin,upperdir=$HOME/over,workdir=$HOME/work" /usr/local/bin
+mount -t overlay overlay -o "lowerdir=/usr/local/bin,upperdir=$HOME/bin,workdir=$HOME/work" /usr/local/bin
 mount -t tmpfs tmpfs /run
-cd "$HOME/units"
-for target in sysinit basic shutdown multi-user; do printf '[Unit]\nDefaultDependencies=no\n' > $target.target; done
-printf '%s' "$SETTINGS" > stream-ser.service.d/test.conf
-printf '%s' "$SCRIPT" > "$HOME/script"
-cat > script.service <<UNIT
-[Unit]
+export SYSTEMD_UNIT_PATH="$HOME/units" SYSTEMD_GENERATOR_PATH=/run/none container=test
+exec /lib/systemd/systemd --system --unit=script.service --log-target=console
+"""
+
+TARGET = "[Unit]\nDefaultDependencies=no\n"
+
+SCRIPT = """[Unit]
 DefaultDependencies=no
 SuccessAction=exit-force
 FailureAction=exit-force
 [Service]
 Type=oneshot
-Environment=HOME=$HOME
-ExecStart=/bin/bash -e $HOME/script
-StandardOutput=file:$HOME/told
-StandardError=file:$HOME/errors
-UNIT
-export SYSTEMD_UNIT_PATH="$HOME/units" SYSTEMD_GENERATOR_PATH=/run/none container=test
-exec /lib/systemd/systemd --system --unit=script.service --log-target=console
+ExecStart=/bin/bash -e {home}/script
+StandardOutput=file:{home}/told
+StandardError=file:{home}/errors
 """
 
 
-def need_manager() -> None:
+def unshare(home: Path, shell: str, *spaces: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run shell commands in mount and process namespaces of their own, and in ``spaces``."""
     need_programs("unshare", "systemctl", "systemd-analyze")
     need(Path("/lib/systemd/systemd").exists(), "systemd")
     need(os.geteuid() == 0, "root, to start a service manager of its own")
-
-
-def told(text: str) -> dict[str, str]:
-    """What a script printed as ``name: value`` lines."""
-    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-
-
-def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
-    """Run a script beside a service manager; give what it printed as ``name: value`` lines."""
-    need_manager()
-    env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": "/run/user/test", "PROGRAM": str(PROGRAM), **variables}
+    env = {**os.environ, "HOME": str(home), "PROGRAM": str(PROGRAM), **variables}
     env.pop("XDG_CONFIG_HOME", None)
-    result = subprocess.run(
-        ["unshare", "--mount", "--kill-child", "--pid", "--fork", "--mount-proc", "bash", "-c", BEGIN + script + END],
+    return subprocess.run(
+        ["unshare", "--mount", "--kill-child", "--pid", "--fork", "--mount-proc", *spaces, "bash", "-c", shell],
         env=env,
         capture_output=True,
         text=True,
         timeout=3 * WAIT,
     )
+
+
+def named(printed: str) -> dict[str, str]:
+    """What a script printed as ``name: value`` lines."""
+    return dict(line.split(": ", 1) for line in printed.splitlines() if ": " in line)
+
+
+def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
+    """Run a script beside a user's service manager; give what it printed by name."""
+    result = unshare(home, BEGIN + script + END, XDG_RUNTIME_DIR="/run/user/test", **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
-    return told(result.stdout)
+    return named(result.stdout)
 
 
 def boot(home: Path, settings: str, script: str) -> dict[str, str]:
-    """Run a script on a machine of its own, which has the system unit with ``settings`` on top; give what it printed."""
-    need_manager()
-    variables = {"HOME": str(home), "PROGRAM": str(PROGRAM), "UNIT": str(UNITS / "stream-ser-system.service")}
-    spaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "--mount-proc"]
-    result = subprocess.run(
-        ["unshare", *spaces, "bash", "-c", BOOT],
-        env={**os.environ, **variables, "SETTINGS": settings, "SCRIPT": script},
-        capture_output=True,
-        text=True,
-        timeout=3 * WAIT,
-    )
-    errors = home / "errors"
+    """Run a script on a machine that has the system unit, with ``settings`` on top; give what it printed by name."""
+    units, errors = home / "units", home / "errors"
+    for folder in (units / "stream-ser.service.d", home / "bin", home / "work"):
+        folder.mkdir(parents=True)
+    (home / "bin" / "stream-ser").symlink_to(PROGRAM)
+    shutil.copy(UNITS / "stream-ser-system.service", units / "stream-ser.service")
+    (units / "stream-ser.service.d" / "test.conf").write_text(settings)
+    for name in ("sysinit", "basic", "shutdown"):
+        (units / f"{name}.target").write_text(TARGET)
+    (units / "script.service").write_text(SCRIPT.format(home=home))
+    (home / "script").write_text(script)
+    result = unshare(home, BOOT, "--uts", "--ipc", "--cgroup")
     assert result.returncode == 0, result.stdout + result.stderr + (errors.read_text() if errors.exists() else "")
     assert errors.read_text() == ""
-    return told((home / "told").read_text())
+    return named((home / "told").read_text())
 
 
 @pytest.fixture
@@ -131,14 +127,14 @@ echo "reloaded: $(show ActiveState)"
 systemctl --user stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    found = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
+    told = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
     # systemctl start returns when Type=notify has heard READY=1.
-    assert found["state"] == "active"
-    assert found["status"].startswith("listening to demo.flac, ")
-    assert "0 clients at ws://127.0.0.1:" in found["status"]
-    assert "RECORDING" not in found["status"]
-    assert found["reloaded"] == "active"
-    assert found["stopped"] == "inactive success 0"
+    assert told["state"] == "active"
+    assert told["status"].startswith("listening to demo.flac, ")
+    assert "0 clients at ws://127.0.0.1:" in told["status"]
+    assert "RECORDING" not in told["status"]
+    assert told["reloaded"] == "active"
+    assert told["stopped"] == "inactive success 0"
 
 
 def test_the_service_is_installed_survives_a_kill_and_is_uninstalled(tmp_path: Path, recording: Path) -> None:
@@ -158,14 +154,14 @@ echo "milliseconds: $(( ($(date +%s%N) - BEGAN) / 1000000 ))"
 echo "afterwards: $(cat "$HOME/status")"
 echo "left: $(find "$HOME/.config/systemd" -type f -o -type l | wc -l)"
 """
-    found = manage(tmp_path, script, RECORDING=str(recording))
-    assert found["state"] == "active"
-    assert found["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
-    assert found["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
-    assert int(found["milliseconds"]) < 10_000
-    assert found["code"] == "3"
-    assert found["afterwards"].startswith("not installed")
-    assert found["left"] == "0"
+    told = manage(tmp_path, script, RECORDING=str(recording))
+    assert told["state"] == "active"
+    assert told["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
+    assert told["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
+    assert int(told["milliseconds"]) < 10_000
+    assert told["code"] == "3"
+    assert told["afterwards"].startswith("not installed")
+    assert told["left"] == "0"
 
 
 def test_a_daemon_whose_worker_hangs_is_restarted(tmp_path: Path, recording: Path) -> None:
@@ -187,7 +183,7 @@ systemctl --user stop stream-ser || true
         "import threading; from stream_ser import cli, engine;"
         " engine.Engine.step = lambda self: threading.Event().wait(); cli.main()"
     )
-    found = manage(
+    told = manage(
         tmp_path,
         script,
         UNIT=str(UNITS / "stream-ser.service"),
@@ -195,7 +191,7 @@ systemctl --user stop stream-ser || true
         PYTHON=sys.executable,
         SABOTAGED=sabotaged,
     )
-    assert found == {"state": "active", "cause": "watchdog"}
+    assert told == {"state": "active", "cause": "watchdog"}
 
 
 def test_the_system_unit_listens_as_a_user_of_its_own_and_survives_a_kill(tmp_path: Path) -> None:
@@ -221,9 +217,9 @@ until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do slee
 systemctl stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    found = boot(tmp_path, settings, script)
-    assert found["state"] == "active"
-    assert found["status"].startswith("listening to demo.flac, ")
-    assert int(found["user"]) >= 61_184, "not one of those that systemd hands out"
-    assert int(found["capabilities"], 16) == 0
-    assert found["stopped"] == "inactive success 0"
+    told = boot(tmp_path, settings, script)
+    assert told["state"] == "active"
+    assert told["status"].startswith("listening to demo.flac, ")
+    assert int(told["user"]) >= 61_184, "not one of those that systemd hands out"
+    assert int(told["capabilities"], 16) == 0
+    assert told["stopped"] == "inactive success 0"
