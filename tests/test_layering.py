@@ -71,6 +71,11 @@ def test_imports_go_down_only(module: str, file: Path) -> None:
         assert own is None or below is None or below >= own, f"{module} climbs to {name}"
 
 
+def test_onnx_runtime_is_imported_where_its_telemetry_is_turned_off_only() -> None:
+    importing = {module for module, file in modules() if any(name.split(".")[0] == "onnxruntime" for name in imports(file))}
+    assert importing == {"stream_ser.models.runtime"}
+
+
 def test_the_command_line_imports_nothing_heavy_at_its_top() -> None:
     tree = ast.parse((ROOT / "stream_ser/cli.py").read_text())
     top = {

@@ -12,7 +12,6 @@ from typing import Protocol
 import keras
 import numpy as np
 import onnx
-import onnxruntime as ort
 import tensorflow as tf
 import tf2onnx
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from stream_ser.errors import UserError
 from stream_ser.models.bundle import Metadata, load_bundle
 from stream_ser.models.provider import CPU
+from stream_ser.models.runtime import ort
 from stream_ser_export.whole import whole
 
 OPSET = 18

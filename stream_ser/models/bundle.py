@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
-
 from stream_ser.errors import UserError
 from stream_ser.features import MfccSettings
+from stream_ser.models.runtime import ort
 
 MODELS = ("lstm", "mlp")
 """The models of a bundle folder, each ``NAME.onnx``."""

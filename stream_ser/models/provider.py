@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 from enum import StrEnum
 
-import onnxruntime as ort
-
 from stream_ser.errors import UserError
+from stream_ser.models.runtime import ort
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"

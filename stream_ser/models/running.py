@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
+
+from stream_ser.models.runtime import ort
 
 Feed = Mapping[str, NDArray[Any]]
 """Inputs by name."""

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from stream_ser_export import convert
 from stream_ser_export.convert import STEPPED_TOLERANCE, TOLERANCE, ParityError, export_bundle, export_stepped
@@ -16,6 +15,7 @@ from tiny_bundles import metadata
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, STEPPED, load_bundle
 from stream_ser.models.provider import CPU
+from stream_ser.models.runtime import ort
 
 RNG = np.random.default_rng(0)
 COEFFICIENTS = MfccSettings().coefficients

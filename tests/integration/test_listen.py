@@ -37,6 +37,18 @@ def follow(client: ClientConnection) -> tuple[list[protocol.ServerMessage], int 
         return messages, closed.rcvd.code if closed.rcvd else None
 
 
+def test_listening_leaves_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # ONNX Runtime by itself keeps no identifier and queue for its telemetry on what it takes for a build server.
+    for name in ("CI", "GITHUB_ACTIONS", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    with Command(*DEMO, env={"HOME": str(home)}) as command, connect(command.address()) as client:
+        follow(client)
+        assert command.wait() == 0
+    assert list(home.rglob("*")) == []
+
+
 def test_the_demo_streams_labels_and_ends_by_itself() -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
         messages, code = follow(client)

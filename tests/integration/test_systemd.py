@@ -1,8 +1,9 @@
-"""The service under a real systemd user instance, in a mount namespace of its own."""
+"""The services under real service managers, a user's and a machine's, each in namespaces of its own."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,24 +33,74 @@ kill $MANAGER
 wait $MANAGER || true
 """
 
+# The first process of a machine that has these units and no others: nothing of this one is mounted, cleaned or set up.
+BOOT = """
+set -e
+mount -t overlay overlay -o "lowerdir=/usr/local/bin,upperdir=$HOME/bin,workdir=$HOME/work" /usr/local/bin
+mount -t tmpfs tmpfs /run
+export SYSTEMD_UNIT_PATH="$HOME/units" SYSTEMD_GENERATOR_PATH=/run/none container=test
+exec /lib/systemd/systemd --system --unit=script.service --log-target=console
+"""
 
-def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
-    """Run a script beside a service manager; give what it printed as ``name: value`` lines."""
+TARGET = "[Unit]\nDefaultDependencies=no\n"
+
+SCRIPT = """[Unit]
+DefaultDependencies=no
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=oneshot
+ExecStart=/bin/bash -e {home}/script
+StandardOutput=file:{home}/told
+StandardError=file:{home}/errors
+"""
+
+
+def unshare(home: Path, shell: str, *spaces: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run shell commands in mount and process namespaces of their own, and in ``spaces``."""
     need_programs("unshare", "systemctl", "systemd-analyze")
     need(Path("/lib/systemd/systemd").exists(), "systemd")
     need(os.geteuid() == 0, "root, to start a service manager of its own")
-    env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": "/run/user/test", "PROGRAM": str(PROGRAM), **variables}
+    env = {**os.environ, "HOME": str(home), "PROGRAM": str(PROGRAM), **variables}
     env.pop("XDG_CONFIG_HOME", None)
-    result = subprocess.run(
-        ["unshare", "--mount", "--kill-child", "--pid", "--fork", "--mount-proc", "bash", "-c", BEGIN + script + END],
+    return subprocess.run(
+        ["unshare", "--mount", "--kill-child", "--pid", "--fork", "--mount-proc", *spaces, "bash", "-c", shell],
         env=env,
         capture_output=True,
         text=True,
         timeout=3 * WAIT,
     )
+
+
+def named(printed: str) -> dict[str, str]:
+    """What a script printed as ``name: value`` lines."""
+    return dict(line.split(": ", 1) for line in printed.splitlines() if ": " in line)
+
+
+def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
+    """Run a script beside a user's service manager; give what it printed by name."""
+    result = unshare(home, BEGIN + script + END, XDG_RUNTIME_DIR="/run/user/test", **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
-    return dict(line.split(": ", 1) for line in result.stdout.splitlines() if ": " in line)
+    return named(result.stdout)
+
+
+def boot(home: Path, settings: str, script: str) -> dict[str, str]:
+    """Run a script on a machine that has the system unit, with ``settings`` on top; give what it printed by name."""
+    units, errors = home / "units", home / "errors"
+    for folder in (units / "stream-ser.service.d", home / "bin", home / "work"):
+        folder.mkdir(parents=True)
+    (home / "bin" / "stream-ser").symlink_to(PROGRAM)
+    shutil.copy(UNITS / "stream-ser-system.service", units / "stream-ser.service")
+    (units / "stream-ser.service.d" / "test.conf").write_text(settings)
+    for name in ("sysinit", "basic", "shutdown"):
+        (units / f"{name}.target").write_text(TARGET)
+    (units / "script.service").write_text(SCRIPT.format(home=home))
+    (home / "script").write_text(script)
+    result = unshare(home, BOOT, "--uts", "--ipc", "--cgroup")
+    assert result.returncode == 0, result.stdout + result.stderr + (errors.read_text() if errors.exists() else "")
+    assert errors.read_text() == ""
+    return named((home / "told").read_text())
 
 
 @pytest.fixture
@@ -141,3 +192,34 @@ systemctl --user stop stream-ser || true
         SABOTAGED=sabotaged,
     )
     assert told == {"state": "active", "cause": "watchdog"}
+
+
+def test_the_system_unit_listens_as_a_user_of_its_own_and_survives_a_kill(tmp_path: Path) -> None:
+    # Of the unit, only what a checkout needs is loosened: it may lie in a home.
+    seen = " ".join({sys.base_prefix, sys.prefix, str(UNITS.parent)})
+    settings = f"""[Service]
+Environment=STREAM_SER_INPUT=demo STREAM_SER_PORT=0 STREAM_SER_PROVIDER=cpu
+ProtectHome=tmpfs
+BindReadOnlyPaths={seen}
+"""
+    script = """
+show() { systemctl show stream-ser -p "$1" --value; }
+systemctl start stream-ser
+echo "state: $(show ActiveState)"
+until show StatusText | grep -q listening; do sleep 0.1; done
+echo "status: $(show StatusText)"
+OLD=$(show MainPID)
+echo "user: $(stat -c %u /proc/$OLD)"
+echo "capabilities: $(grep CapEff /proc/$OLD/status | cut -f 2)"
+kill -9 $OLD
+until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do sleep 0.05; done
+[ "$(show MainPID)" != $OLD ]
+systemctl stop stream-ser
+echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
+"""
+    told = boot(tmp_path, settings, script)
+    assert told["state"] == "active"
+    assert told["status"].startswith("listening to demo.flac, ")
+    assert int(told["user"]) >= 61_184, "not one of those that systemd hands out"
+    assert int(told["capabilities"], 16) == 0
+    assert told["stopped"] == "inactive success 0"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
 from stream_ser.models.classifier import MANY, load_classifier
-from stream_ser.models.provider import CPU, ProviderChoice, ProviderError
+from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError
 from stream_ser.models.window import Frames, Window
 
 FEATURES = MfccSettings()
@@ -108,3 +109,24 @@ class TestWithoutDriver:
         classifier = load_classifier(bundles, FEATURES, ProviderChoice.AUTO, 3.0)
         assert classifier.provider == CPU
         assert "no NVIDIA driver" in classifier.reason
+
+
+@pytest.mark.skipif(ctypes.util.find_library("cuda") is None, reason="this machine has no NVIDIA driver")
+class TestWithDriver:
+    @pytest.mark.parametrize("count", [1, 7, MANY + 3])
+    def test_cuda_answers_as_the_cpu_does(self, count: int) -> None:
+        on_cpu, on_cuda = (load_classifier(None, FEATURES, choice, 3.0) for choice in (ProviderChoice.CPU, ProviderChoice.CUDA))
+        assert on_cuda.provider == CUDA
+        seen = [frames(int(RNG.integers(120, 400))) for _ in range(count)]
+        memories = [(on_cpu.new_memory(), on_cuda.new_memory()) for _ in range(count)]
+        for after, end in ((0, 60), (60, 72), (72, 120)):
+            hop = [window(one[:end], begins=not after, after=after) for one in seen]
+            expected = on_cpu.classify([(one, memory) for one, (memory, _) in zip(hop, memories, strict=True)])
+            found = on_cuda.classify([(one, memory) for one, (_, memory) in zip(hop, memories, strict=True)])
+            for one, other in zip(found, expected, strict=True):
+                for name in MODELS:
+                    np.testing.assert_allclose(one[name], other[name], atol=2e-3)  # products in TF32 there
+
+    def test_auto_measures_both_and_says_so(self) -> None:
+        reason = load_classifier(None, FEATURES, ProviderChoice.AUTO, 3.0).reason
+        assert re.fullmatch(r"measured at start: CUDA [\d.]+ ms, CPU [\d.]+ ms a hop", reason)
