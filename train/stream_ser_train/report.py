@@ -66,7 +66,7 @@ def write_search(result: dict[str, Any], file: Path) -> None:
         "",
         "UAR in % on inner splits, one seed. For each test fold: models that heard neither its speakers nor those of one other",
         "fold, tested on that other. No clip of a test fold has part in its column. What ships are several members, trained",
-        "twice as long as most of these: each variant differs from the brief form of that in one thing.",
+        "three times as long as most of these: each variant differs from the brief form of that in one thing.",
     ]
     for model, tried in result["variants"].items():
         folds = range(len(next(iter(tried.values()))["per_fold"]))
