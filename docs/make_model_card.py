@@ -9,11 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
-
 from stream_ser.decision import FUSED_TEMPERATURE
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
+from stream_ser.models.runtime import ort
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"
@@ -127,8 +126,8 @@ def _scores() -> str:
         "",
         f"Five folds by actor, {len(result['seeds'])} seeds, retrained for each: no clip of a tested actor has part in training,",
         "normalisation, augmentation or temperature. The recipe itself was found on held-out actors of folds 1 to 4 with fold 0 left",
-        "out, its first ancestor by folds 0 and 1, the dropout of the MLP by the mean of all inner splits and who talks behind the speaker",
-        f"likewise, so all figures flatter a little, fold 0 least: {on_fold_0}.",
+        "out, its first ancestor by folds 0 and 1; the dropout of the MLP, who talks behind the speaker, how long both train and how many",
+        f"clips they get as they are, by the mean of all inner splits. So all figures flatter a little, fold 0 least: {on_fold_0}.",
         "UAR is the mean recall of the eight emotions; guessing gives 12.5 %. ECE is the expected calibration error in 15 bins.",
         "Each model is several members in one graph; answers are as if every emotion were as frequent as any other.",
         "",
