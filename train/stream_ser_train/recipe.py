@@ -48,7 +48,7 @@ VOICES_AND_OTHERS = FrameAlterations(babble_share=0.35)
 
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     return {
-        "lstm": ModelRecipe(LstmSettings(members=2), FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)),
+        "lstm": ModelRecipe(LstmSettings(members=4), FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)),
         "mlp": ModelRecipe(
             MlpSettings(input_dropout=0.2, dropout=0.4),
             FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY),
