@@ -18,6 +18,7 @@ from stream_ser.models.window import Frames, Window
 
 FEATURES = MfccSettings()
 RNG = np.random.default_rng(0)
+DRIVER = ctypes.util.find_library("cuda") is not None
 
 
 def frames(count: int) -> Frames:
@@ -99,7 +100,7 @@ def test_each_model_of_the_folder_must_be_there(bundles: Path) -> None:
         load_classifier(bundles, FEATURES, ProviderChoice.CPU, 3.0)
 
 
-@pytest.mark.skipif(ctypes.util.find_library("cuda") is not None, reason="this machine has an NVIDIA driver")
+@pytest.mark.skipif(DRIVER, reason="this machine has an NVIDIA driver")
 class TestWithoutDriver:
     def test_cuda_is_refused_with_the_reason(self, bundles: Path) -> None:
         with pytest.raises(ProviderError, match="no NVIDIA driver"):
@@ -111,18 +112,17 @@ class TestWithoutDriver:
         assert "no NVIDIA driver" in classifier.reason
 
 
-@pytest.mark.skipif(ctypes.util.find_library("cuda") is None, reason="this machine has no NVIDIA driver")
+@pytest.mark.skipif(not DRIVER, reason="this machine has no NVIDIA driver")
 class TestWithDriver:
     @pytest.mark.parametrize("count", [1, 7, MANY + 3])
     def test_cuda_answers_as_the_cpu_does(self, count: int) -> None:
         on_cpu, on_cuda = (load_classifier(None, FEATURES, choice, 3.0) for choice in (ProviderChoice.CPU, ProviderChoice.CUDA))
         assert on_cuda.provider == CUDA
-        seen = [frames(int(RNG.integers(120, 400))) for _ in range(count)]
-        memories = [(on_cpu.new_memory(), on_cuda.new_memory()) for _ in range(count)]
+        streams = [(frames(120), on_cpu.new_memory(), on_cuda.new_memory()) for _ in range(count)]
         for after, end in ((0, 60), (60, 72), (72, 120)):
-            hop = [window(one[:end], begins=not after, after=after) for one in seen]
-            expected = on_cpu.classify([(one, memory) for one, (memory, _) in zip(hop, memories, strict=True)])
-            found = on_cuda.classify([(one, memory) for one, (_, memory) in zip(hop, memories, strict=True)])
+            hop = [window(seen[:end], begins=not after, after=after) for seen, _, _ in streams]
+            expected = on_cpu.classify([(one, memory) for one, (_, memory, _) in zip(hop, streams, strict=True)])
+            found = on_cuda.classify([(one, memory) for one, (_, _, memory) in zip(hop, streams, strict=True)])
             for one, other in zip(found, expected, strict=True):
                 for name in MODELS:
                     np.testing.assert_allclose(one[name], other[name], atol=2e-3)  # products in TF32 there
