@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stream_ser.features import MfccSettings
 from stream_ser_train.augmentation import CopySettings
@@ -28,12 +28,20 @@ class FitSettings:
     alterations: FrameAlterations | None = field(default_factory=FrameAlterations)
 
 
+_APART = 100
+"""Between the seeds of the fits of one model; seeds of an evaluation are fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecipe:
-    """One network and how it is fitted."""
+    """One network and how its members are fitted: it is fitted several times, and the members of all fits answer together."""
 
     network: LstmSettings | MlpSettings
-    fit: FitSettings
+    fits: tuple[FitSettings, ...]
+
+    def seeded(self, seed: int) -> tuple[tuple[FitSettings, int], ...]:
+        """Each fit with a seed of its own, the first with ``seed`` itself."""
+        return tuple((settings, seed + _APART * number) for number, settings in enumerate(self.fits))
 
 
 OTHERS_ONLY = FrameAlterations(
@@ -47,12 +55,15 @@ VOICES_AND_OTHERS = FrameAlterations(babble_share=0.35)
 
 
 def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
+    lstm = FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)
+    # The two err apart: the first is righter amid babble, the second without.
+    mlp = (
+        FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY),
+        FitSettings(-(-mlp_epochs // 2), peak_rate=1e-3, alterations=replace(OTHERS_ONLY, babble_share=0.4)),
+    )
     return {
-        "lstm": ModelRecipe(LstmSettings(members=4), FitSettings(lstm_epochs, unaltered=0.3, alterations=VOICES_AND_OTHERS)),
-        "mlp": ModelRecipe(
-            MlpSettings(input_dropout=0.2, dropout=0.4),
-            FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY),
-        ),
+        "lstm": ModelRecipe(LstmSettings(), (lstm, lstm)),
+        "mlp": ModelRecipe(MlpSettings(input_dropout=0.2, dropout=0.4), mlp),
     }
 
 

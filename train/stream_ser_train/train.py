@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from rich.console import Console
 from stream_ser_export.convert import TOLERANCE
@@ -24,6 +25,7 @@ from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.evaluate import fuse
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import History, fit, keras_model
+from stream_ser_train.networks import joined
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
@@ -49,6 +51,7 @@ class Result:
     temperatures: dict[str, float]
     """What each model's logits are divided by, found on the held-out speakers."""
     histories: dict[str, History]
+    """By fit."""
     parity: dict[str, float]
     """Largest difference between Keras and ONNX, by model."""
     wall_seconds: float
@@ -113,13 +116,10 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
     histories: dict[str, History] = {}
     temperatures: dict[str, float] = {}
     answers = {}
-    for name, model_recipe in recipe.models.items():
-        checkpoint = _checkpoint(out, name, "held-out", rest, recipe, seed)
-        with bar(console, f"{name}, held-out speakers") as step:
-            model, histories[name] = fit(
-                model_recipe, recipe.features, rest, seed, held_out=held, checkpoint=checkpoint, epoch_done=step
-            )
-        answer = clip_answers(keras_model(model), held)
+    for name in recipe.models:
+        fitted = _fit_apart(name, "held-out", rest, held, recipe, seed, out, console)
+        histories |= {one: history for one, (_, history) in fitted.items()}
+        answer = clip_answers(keras_model(joined([model for model, _ in fitted.values()])), held)
         temperatures[name] = temperature(answer, emotions)
         answers[name] = calibrate(answer, temperatures[name], shares([one.clip.emotion for one in rest]))
     answers[FUSED] = fuse(list(answers.values()))
@@ -127,9 +127,7 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
     parity = {}
     batch = probe(heard)
     for name, model_recipe in recipe.models.items():
-        checkpoint = _checkpoint(out, name, "all", heard, recipe, seed)
-        with bar(console, f"{name}, all speakers") as step:
-            model, _ = fit(model_recipe, recipe.features, heard, seed, checkpoint=checkpoint, epoch_done=step)
+        fitted = _fit_apart(name, "all", heard, [], recipe, seed, out, console)
         metadata = Metadata(
             name=name,
             version=__version__,
@@ -151,7 +149,13 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         )
         trained = shares([clip.emotion for clip in corpus.clips])
         parity[name] = write_bundles(
-            model, model_recipe.network, temperatures[name], trained, metadata, batch, out / f"{name}.onnx"
+            [model for model, _ in fitted.values()],
+            model_recipe.network,
+            temperatures[name],
+            trained,
+            metadata,
+            batch,
+            out / f"{name}.onnx",
         )
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
     wall = time.monotonic() - began
@@ -200,10 +204,36 @@ def sample(corpus: Corpus, clips_per_speaker: int) -> Corpus:
     return Corpus(tuple(sorted(chosen)))
 
 
-def _checkpoint(out: Path, name: str, part: str, heard: Sequence[Heard], recipe: Recipe, seed: int) -> Path:
-    """A folder of its own for each model, data and settings, so that no run goes on from another's."""
-    text = f"{seed} {recipe.models[name]} {recipe.copies} {' '.join(one.clip.name for one in heard)}"
-    return out / "checkpoints" / f"{name}-{part}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def _fit_apart(
+    name: str,
+    speakers: str,
+    heard: Sequence[Heard],
+    held_out: Sequence[Heard],
+    recipe: Recipe,
+    seed: int,
+    out: Path,
+    console: Console,
+) -> dict[str, tuple[keras.Model, History]]:
+    """Every fit of one model, by what a person reads of it; each can go on from a checkpoint of its own."""
+    own, fitted = recipe.models[name], {}
+    clips = " ".join(one.clip.name for one in heard)
+    for number, (settings, own_seed) in enumerate(own.seeded(seed), start=1):
+        # Named by data and settings, so that no run goes on from another's.
+        text = f"{own_seed} {own.network} {settings} {recipe.copies} {clips}"
+        checkpoint = out / "checkpoints" / f"{name}-{speakers}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        label = f"{name}, fit {number} of {len(own.fits)}"
+        with bar(console, f"{label}, {speakers} speakers") as step:
+            fitted[label] = fit(
+                own.network,
+                settings,
+                recipe.features,
+                heard,
+                own_seed,
+                held_out=held_out,
+                checkpoint=checkpoint,
+                epoch_done=step,
+            )
+    return fitted
 
 
 def _describe(corpus: Corpus) -> dict[str, Any]:
