@@ -30,8 +30,8 @@ from stream_ser.features import MfccSettings
 BRIEF = Recipe(
     copies=CopySettings(count=1),
     models={
-        "lstm": ModelRecipe(LstmSettings(projection=16, units=16), (FitSettings(epochs=1),)),
-        "mlp": ModelRecipe(MlpSettings(), (FitSettings(epochs=1), FitSettings(epochs=1, unaltered=0.5))),
+        "lstm": ModelRecipe(LstmSettings(members=1, projection=16, units=16), (FitSettings(epochs=1),)),
+        "mlp": ModelRecipe(MlpSettings(members=1), (FitSettings(epochs=1), FitSettings(epochs=1, unaltered=0.5))),
     },
     original_epochs=1,
 )
