@@ -38,11 +38,14 @@ from stream_ser_train.workers import start_training_worker
 
 LICENCE = "that of the training data"
 
-_FITTING = (*HEARING, *trainer("batches", "fit", "frame_augmentation", "layers", "networks", "original"))
-"""What a change of makes kept trainings stale."""
+_FITTING = (*HEARING, *trainer("batches", "fit", "frame_augmentation", "layers", "networks"))
+"""What a change of makes kept fits stale."""
 
 _EXPORTING = trainer("bundling", "stepping")
 """What a change of makes kept bundles stale too."""
+
+_ORIGINAL = trainer("original")
+"""What a change of makes kept answers of the original recipe stale."""
 
 _PROBES = 64
 
@@ -147,7 +150,7 @@ class OriginalTraining:
 
     @property
     def file(self) -> Path:
-        return _file(self.cache, self.model, self.seed, f"{self.epochs}", (*self.clips, *self.test), _FITTING, ".npz")
+        return _file(self.cache, self.model, self.seed, f"{self.epochs}", (*self.clips, *self.test), _ORIGINAL, ".npz")
 
     def run(self, threads: int) -> None:
         """Train and answer."""
