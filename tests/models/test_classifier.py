@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import ctypes.util
 import re
-from importlib import metadata as installed
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,8 @@ from stream_ser.models.window import Frames, Window
 FEATURES = MfccSettings()
 RNG = np.random.default_rng(0)
 DRIVER = ctypes.util.find_library("cuda") is not None
-
-
-def has_cudnn() -> bool:
-    """Whether the ``[cuda]`` extra was installed, or the system has the library."""
-    names = {package.name for package in installed.distributions()}
-    return "nvidia-cudnn-cu13" in names or ctypes.util.find_library("cudnn") is not None
+CUDNN = any(distributions(name="nvidia-cudnn-cu13")) or ctypes.util.find_library("cudnn") is not None
+"""Of the ``[cuda]`` extra, or of the system."""
 
 
 def frames(count: int) -> Frames:
@@ -119,7 +115,7 @@ class TestWithoutDriver:
         assert "no NVIDIA driver" in classifier.reason
 
 
-@pytest.mark.skipif(not has_cudnn(), reason="cuDNN is not here: pip install 'stream-ser[cuda]'")
+@pytest.mark.skipif(not CUDNN, reason="cuDNN is not here: pip install 'stream-ser[cuda]'")
 @pytest.mark.skipif(not DRIVER, reason="this machine has no NVIDIA driver")
 class TestWithDriver:
     @pytest.mark.parametrize("count", [1, 7, MANY + 3])
