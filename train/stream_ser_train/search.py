@@ -75,6 +75,10 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
     alter("nobody talks behind", replace(alterations, babble_share=0.0))
     match network:
         case LstmSettings():
+            add("three windows of ten of clips as they are", fit=replace(brief, unaltered=0.3))
+            add("weight decay of 0.05", fit=replace(brief, weight_decay=0.05))
+            add("half of the windows end early", fit=replace(brief, whole=0.5))
+            add("few windows end early", fit=replace(brief, whole=own.fits[-1].whole))
             alter("others talk on before and after the speaker", replace(alterations, overhang=OTHERS_ONLY.overhang))
             behind = replace(OTHERS_ONLY, babble_share=alterations.babble_share, overhang=alterations.overhang)
             alter("frames as they are", behind)
