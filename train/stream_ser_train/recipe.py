@@ -58,14 +58,12 @@ def _models(lstm_epochs: int, mlp_epochs: int) -> dict[str, ModelRecipe]:
     # Windows that end before the speaker does cost the final answer, and early answers need them: one fit has few of them.
     early = FitSettings(lstm_epochs, weight_decay=0.3, unaltered=0.1, alterations=VOICES_AND_OTHERS)
     final = replace(early, whole=0.95, alterations=replace(VOICES_AND_OTHERS, share=1.0))
-    # The two err apart: the first is righter amid babble, the second without.
-    mlp = (
-        FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY),
-        FitSettings(-(-mlp_epochs // 2), peak_rate=1e-3, alterations=replace(OTHERS_ONLY, babble_share=0.4)),
-    )
+    # The two err apart: in one others talk behind the frames as they are, in the other frames are altered too.
+    amid = FitSettings(mlp_epochs, peak_rate=3e-3, unaltered=0.3, alterations=OTHERS_ONLY)
+    altered = replace(amid, weight_decay=0.3, alterations=FrameAlterations(babble_share=0.4, overhang=OTHERS_ONLY.overhang))
     return {
         "lstm": ModelRecipe(LstmSettings(), (early, final)),
-        "mlp": ModelRecipe(MlpSettings(input_dropout=0.2, dropout=0.4), mlp),
+        "mlp": ModelRecipe(MlpSettings(input_dropout=0.2, dropout=0.4), (amid, altered)),
     }
 
 
