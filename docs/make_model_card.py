@@ -79,7 +79,7 @@ def _models(bundles: dict[str, Metadata]) -> str:
         lines.append(
             _row(
                 f"{name}.onnx", f"{size:.1f} MB", f"{members} members of {units} units", " and ".join(str(fit["epochs"]) for fit in fits),
-                f"{bundle.training['temperature']:.2f}", bundle.version,
+                f"{bundle.training['recipe']['temperature']:.2f}", bundle.version,
             )
         )  # fmt: skip
     features = bundles["lstm"].features
@@ -203,7 +203,7 @@ A confidence says how often such a label is right ([reliability](results/speaker
 {uncertain["threshold"]:g} the label is `uncertain`: on inner held-out speakers {_percent(uncertain["coverage"])} % of the clips keep their label, of
 which {_percent(uncertain["risk"])} % are wrong; of the labels withheld, {_percent(uncertain["risk_withheld"])} %
 ([risk against coverage](results/speaker-independent-risk.png)). The temperatures of the evaluated models were found on two inner
-folds each, those of the bundles on the actors of fold 0 alone.
+folds each; those of the bundles are the means over the five test folds.
 
 {minutes:g} minutes each of {", ".join(signals)}, at four levels, got {labels} labels.
 """

@@ -25,6 +25,10 @@ def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -
         + (" The exported bundles were then trained on all speakers with the same recipe." if metrics["parity"] else ""),
         "",
         *score_table({name: (model["uar"], model["accuracy"], model["recall"]) for name, model in metrics["models"].items()}),
+        "",
+        "Expected calibration error in 15 bins: "
+        + ", ".join(f"{name} {model['ece']:.3f}" for name, model in metrics["models"].items())
+        + ".",
     ]
     if metrics["parity"]:
         lines += ["", "## Keras against ONNX", "", "Largest difference of a probability on real windows:", ""]

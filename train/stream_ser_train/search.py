@@ -23,7 +23,7 @@ from stream_ser_train.examples import hear
 from stream_ser_train.frame_augmentation import FrameAlterations
 from stream_ser_train.networks import LstmSettings, MlpSettings
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import OTHERS_ONLY, FitSettings, ModelRecipe, Recipe
+from stream_ser_train.recipe import OTHERS_ONLY, FitSettings, Recipe
 from stream_ser_train.scores import score
 from stream_ser_train.splits import by_speaker
 from stream_ser_train.trainings import seconds, train_all
@@ -59,7 +59,7 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
         fit: FitSettings = brief,
         **changes: Any,
     ) -> None:
-        models = {**shipped.models, model: ModelRecipe(network, (fit,))}
+        models = {**shipped.models, model: replace(own, network=network, fits=(fit,))}
         tried.append(Variant(name, model, replace(shipped, models=models, **changes)))
 
     def alter(name: str, changed: FrameAlterations) -> None:

@@ -20,7 +20,7 @@ from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import Metadata
 from stream_ser_train.answers import calibrate, clip_answers
 from stream_ser_train.bundling import write_bundles
-from stream_ser_train.calibration import shares, temperature
+from stream_ser_train.calibration import reliability, shares
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.evaluate import fuse
 from stream_ser_train.examples import Heard, hear
@@ -48,8 +48,8 @@ class Result:
     held_out_speakers: tuple[str, ...]
     scores: dict[str, Scores]
     """On the held-out speakers, by models that never heard them."""
-    temperatures: dict[str, float]
-    """What each model's logits are divided by, found on the held-out speakers."""
+    calibration_errors: dict[str, float]
+    """Expected, on the held-out speakers, by model: how far the confidences can be believed."""
     histories: dict[str, History]
     """By fit."""
     parity: dict[str, float]
@@ -71,10 +71,10 @@ class Result:
                     "uar": round(scores.uar, 4),
                     "accuracy": round(scores.accuracy, 4),
                     "recall": {emotion: round(recall, 4) for emotion, recall in scores.recall_by_emotion().items()},
+                    "ece": round(self.calibration_errors[name], 4),
                 }
                 for name, scores in self.scores.items()
             },
-            "temperatures": {name: round(value, 4) for name, value in self.temperatures.items()},
             "parity": self.parity,
         }
 
@@ -114,16 +114,15 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         raise CorpusError("no speech was heard in the clips; look them over with: stream-ser data check DIR")
     emotions = [one.clip.emotion for one in held]
     histories: dict[str, History] = {}
-    temperatures: dict[str, float] = {}
     answers = {}
-    for name in recipe.models:
+    for name, model_recipe in recipe.models.items():
         fitted = _fit_apart(name, "held-out", rest, held, recipe, seed, out, console)
         histories |= {one: history for one, (_, history) in fitted.items()}
         answer = clip_answers(keras_model(joined([model for model, _ in fitted.values()])), held)
-        temperatures[name] = temperature(answer, emotions)
-        answers[name] = calibrate(answer, temperatures[name], shares([one.clip.emotion for one in rest]))
+        answers[name] = calibrate(answer, model_recipe.temperature, shares([one.clip.emotion for one in rest]))
     answers[FUSED] = fuse(list(answers.values()))
     scores = {name: score(emotions, answer) for name, answer in answers.items()}
+    errors = {name: reliability(answer, emotions).error for name, answer in answers.items()}
     parity = {}
     batch = probe(heard)
     for name, model_recipe in recipe.models.items():
@@ -138,7 +137,6 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
                 "recipe": asdict(model_recipe),
                 "copies": asdict(recipe.copies),
                 "seed": seed,
-                "temperature": round(temperatures[name], 4),
             },
             metrics={
                 "protocol": f"the same recipe without speakers {', '.join(speakers)}, tested on them",
@@ -151,7 +149,7 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         parity[name] = write_bundles(
             [model for model, _ in fitted.values()],
             model_recipe.network,
-            temperatures[name],
+            model_recipe.temperature,
             trained,
             metadata,
             batch,
@@ -159,7 +157,7 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         )
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
     wall = time.monotonic() - began
-    result = Result(_describe(corpus), speakers, scores, temperatures, histories, parity, wall, command, asdict(recipe))
+    result = Result(_describe(corpus), speakers, scores, errors, histories, parity, wall, command, asdict(recipe))
     plot_learning(histories, out / "learning-curves.png")
     for name, one in scores.items():
         plot_confusion(one, f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
@@ -182,15 +180,16 @@ def train_original(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: 
         means = dict(zip(corpus.clips, clip_means(corpus.clips, cache, step), strict=True))
     train_means = np.stack([means[clip] for clip in rest])
     test_means = np.stack([means[clip] for clip in held])
-    scores = {}
+    scores, errors = {}, {}
     with bar(console, "fitting") as step:
         for number, (name, fit_original) in enumerate(ORIGINAL.items(), start=1):
             answers = fit_original(train_means, [clip.emotion for clip in rest], test_means, seed, recipe.original_epochs)
-            scores[name] = score([clip.emotion for clip in held], answers)
+            emotions = [clip.emotion for clip in held]
+            scores[name], errors[name] = score(emotions, answers), reliability(answers, emotions).error
             plot_confusion(scores[name], f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
             step(number, len(ORIGINAL))
     wall = time.monotonic() - began
-    result = Result(_describe(corpus), speakers, scores, {}, {}, {}, wall, command, {"original": True})
+    result = Result(_describe(corpus), speakers, scores, errors, {}, {}, wall, command, {"original": True})
     _write(result, out)
     return result
 
