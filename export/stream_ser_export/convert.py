@@ -20,6 +20,7 @@ from stream_ser.errors import UserError
 from stream_ser.models.bundle import Metadata, load_bundle
 from stream_ser.models.provider import CPU
 from stream_ser.models.runtime import ort
+from stream_ser_export.halves import halve
 from stream_ser_export.whole import whole
 
 OPSET = 18
@@ -154,6 +155,7 @@ def _graph(
         graph, _ = tf2onnx.convert.from_function(
             tf.function(answer, input_signature=signature), input_signature=list(signature), opset=OPSET
         )
+    halve(graph.graph)
     onnx.helper.set_model_props(graph, metadata.encode())
     onnx.checker.check_model(graph)
     return graph

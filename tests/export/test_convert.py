@@ -70,7 +70,7 @@ def test_the_lstm_in_steps_answers_as_the_window_does(tmp_path: Path) -> None:
     network, trained, file = build(COEFFICIENTS, SCALE, LSTM), np.full(8, 0.125), tmp_path / "lstm-step.onnx"
     described = metadata(STEPPED, step=LSTM.stack)
     windowed = calibrated(network, 0.8, trained)
-    difference = export_stepped(SteppingLstm(network, LSTM, 0.8, trained), windowed, described, WINDOWS, LENGTHS, file)
+    difference = export_stepped(SteppingLstm([network], LSTM, 0.8, trained), windowed, described, WINDOWS, LENGTHS, file)
     assert difference <= STEPPED_TOLERANCE
     assert load_bundle(file, MfccSettings(), [CPU]).metadata == described
     found = operators(onnx.load(str(file)))
@@ -80,7 +80,7 @@ def test_the_lstm_in_steps_answers_as_the_window_does(tmp_path: Path) -> None:
 
 def test_steps_that_answer_otherwise_are_not_exported(tmp_path: Path) -> None:
     network, other = build(COEFFICIENTS, SCALE, LSTM), build(COEFFICIENTS, SCALE, LSTM)
-    stepping = SteppingLstm(other, LSTM, 1.0, np.full(8, 0.125))
+    stepping = SteppingLstm([other], LSTM, 1.0, np.full(8, 0.125))
     with pytest.raises(ParityError, match="nothing was exported"):
         export_stepped(
             stepping, answering(network), metadata(STEPPED, step=LSTM.stack), WINDOWS, LENGTHS, tmp_path / "lstm-step.onnx"

@@ -43,6 +43,10 @@ def test_training_writes_bundles_and_a_report_that_listen_can_use(data: Path, tm
     assert set(metrics["models"]) == {"lstm", "mlp", "fused"}
     assert max(metrics["parity"].values()) <= 1e-5
     report = (out / "report.md").read_text()
+    for name, model in metrics["models"].items():
+        (line,) = (line for line in train.output.splitlines() if line.startswith(f"{name} ") and "UAR" in line)
+        assert line.endswith(f"calibration error {model['ece']:.3f}")
+        assert f"{name} {model['ece']:.3f}" in report
     for picture in ("learning-curves.png", "confusion-lstm.png", "confusion-mlp.png", "confusion-fused.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert f"({picture})" in report

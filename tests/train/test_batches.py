@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from speech_corpus import clip
-from stream_ser_train.batches import PADDING, TrainingSet, measure, pad
+from stream_ser_train.batches import TrainingSet, measure, pad
 from stream_ser_train.examples import Heard
+from stream_ser_train.frame_augmentation import FrameAlterations, FrameAugmentation
+
+from stream_ser.features import MfccSettings
 
 
 def heard(actor: int, *copies: list[int], emotion: int = 1) -> Heard:
@@ -51,6 +54,22 @@ def test_all_copies_are_drawn_from() -> None:
     assert {epoch(training, seed)[0][0][0, 1] for seed in range(60)} == {0.0, 1.0, 2.0}
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.5, 70, 130), (1.0, 200, 200)])
+def test_a_share_of_the_windows_is_the_clip_as_it_is(share: float, least: int, most: int) -> None:
+    settings = MfccSettings()
+    rng = np.random.default_rng(3)
+    clean, copy = (rng.standard_normal((1, 60, settings.coefficients)).astype(np.float32) for _ in range(2))
+    louder = FrameAugmentation(settings, FrameAlterations(tempo=1.0, gain_db=60.0, babble_share=0.0))
+    one = Heard(clip(1, 1), (tuple(clean), tuple(copy)))
+    training = TrainingSet([one], whole=1.0, unaltered=share, augmentation=louder)
+    as_it_is = sum(np.array_equal(epoch(training, seed)[0][0], clean[0]) for seed in range(200))
+    assert least <= as_it_is <= most
+
+
+def test_where_nothing_was_heard_of_a_clip_as_it_is_its_copies_are_taken() -> None:
+    assert epoch(TrainingSet([heard(1, [], [50])], unaltered=1.0, whole=1.0))[0][0][0, 1] == 1.0
+
+
 def test_equal_generators_give_equal_epochs() -> None:
     training = TrainingSet([heard(actor, [90, 45], [100]) for actor in range(1, 20)])
     for (one, _), (other, _) in zip(epoch(training, 5), epoch(training, 5), strict=True):
@@ -64,7 +83,7 @@ def test_a_clip_in_which_nothing_was_heard_is_left_out() -> None:
 
 def test_padding_is_coarse_and_at_the_end() -> None:
     batch = pad([np.ones((31, 2), np.float32), np.ones((7, 2), np.float32)], [3, 4])
-    assert batch.mfcc.shape == (2, 2 * PADDING, 2)
+    assert batch.mfcc.shape == (2, 40, 2)
     assert batch.length.tolist() == [31, 7]
     assert batch.mfcc.sum() == 2 * 38
 

@@ -13,22 +13,25 @@ import tensorflow as tf
 from speech_corpus import write_corpus
 from stream_ser_train import trainings
 from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.batches import measure
 from stream_ser_train.corpus import Clip, Corpus, open_corpus
 from stream_ser_train.evaluate import Plan, among, evaluate, summary
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import fit
-from stream_ser_train.networks import LstmSettings, MlpSettings
+from stream_ser_train.networks import LstmSettings, MlpSettings, Scale
 from stream_ser_train.progress import silent
 from stream_ser_train.protocols import FUSED, OURS, THEIRS, Protocol
 from stream_ser_train.recipe import FitSettings, ModelRecipe, Recipe
 from stream_ser_train.splits import by_speaker
-from stream_ser_train.trainings import BundleTraining, OriginalTraining
+from stream_ser_train.trainings import BundleTraining, FitTraining, OriginalTraining
+
+from stream_ser.features import MfccSettings
 
 BRIEF = Recipe(
     copies=CopySettings(count=1),
     models={
-        "lstm": ModelRecipe(LstmSettings(projection=16, units=16), FitSettings(epochs=1)),
-        "mlp": ModelRecipe(MlpSettings(), FitSettings(epochs=1)),
+        "lstm": ModelRecipe(LstmSettings(members=1, projection=16, units=16), (FitSettings(epochs=1),)),
+        "mlp": ModelRecipe(MlpSettings(members=1), (FitSettings(epochs=1), FitSettings(epochs=1, unaltered=0.5))),
     },
     original_epochs=1,
 )
@@ -58,7 +61,8 @@ def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, cache: Path,
     steps: list[tuple[int, int]] = []
     planned = plan(corpus, cache)
     outcome = evaluate(planned, heard(corpus, cache), 2, lambda done, total: steps.append((done, total)))
-    assert steps[-1] == (30, 30), "five folds of four models, and five pairs of folds for the temperatures of two"
+    # Five folds of our two models, and five pairs of folds for their temperatures: 20 bundles, of one fit each and of two.
+    assert steps[-1] == (20 + 10 + 20 + 10, 60), "with ten models of the original recipe"
     result = json.loads(json.dumps(summary(outcome, Protocol.SPEAKER_INDEPENDENT, "stream-ser evaluate")))
     assert set(result["models"]) == {*OURS, *THEIRS, FUSED}
     assert [fold["test_speakers"] for fold in result["folds"]] == [[f"ravdess {actor:02}"] for actor in ACTORS]
@@ -74,6 +78,7 @@ def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, cache: Path,
     def no_training(self: object, threads: int) -> None:
         raise AssertionError("it was there")
 
+    monkeypatch.setattr(FitTraining, "run", no_training)
     monkeypatch.setattr(BundleTraining, "run", no_training)
     monkeypatch.setattr(OriginalTraining, "run", no_training)
     again = evaluate(planned, heard(corpus, cache), 2, silent)
@@ -87,11 +92,18 @@ def test_no_clip_of_a_test_speaker_reaches_fitting(
     """By identity, in what a network, its normalisation and its augmented copies are made from; calibration as well."""
     fitted: list[Heard] = []
 
-    def watched(recipe: ModelRecipe, features: object, heard: Sequence[Heard], seed: int) -> object:
+    def watched(
+        network: LstmSettings | MlpSettings, settings: FitSettings, features: MfccSettings, heard: Sequence[Heard], seed: int
+    ) -> object:
         fitted.extend(heard)
-        return fit(recipe, BRIEF.features, heard, seed)
+        return fit(network, settings, features, heard, seed)
+
+    def measured(heard: Sequence[Heard]) -> Scale:
+        fitted.extend(heard)
+        return measure(heard)
 
     monkeypatch.setattr(trainings, "fit", watched)
+    monkeypatch.setattr(trainings, "measure", measured)
     monkeypatch.setattr(trainings, "write_bundles", lambda *arguments: None)  # slow, and not what this is about
     # TensorFlow runs in this process already, and then refuses a change of its threads.
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
@@ -104,6 +116,8 @@ def test_no_clip_of_a_test_speaker_reaches_fitting(
         fold = planned.ours(model, 0, split)
         for training, left_out in [(fold, None), *planned.inner(number, model)]:
             fitted.clear()
+            for part in training.fits:
+                part.run(1)
             training.run(1)
             speakers = {one.clip.speaker for one in fitted}
             assert speakers
@@ -116,6 +130,15 @@ def test_no_clip_of_a_test_speaker_reaches_fitting(
                 assert not calibrated_on & speakers
 
 
+def test_each_fit_of_a_model_learns_apart(corpus: Corpus, cache: Path) -> None:
+    split = next(iter(by_speaker(corpus.clips)))
+    twice = replace(BRIEF, models={"mlp": ModelRecipe(MlpSettings(), (FitSettings(epochs=1),) * 2)})
+    one, other = BundleTraining(split.train, 0, "mlp", twice, cache).fits
+    again, _ = BundleTraining(split.train, 1, "mlp", twice, cache).fits
+    assert one.settings == other.settings
+    assert len({one.seed, other.seed, again.seed}) == len({one.file, other.file, again.file}) == 3
+
+
 def test_an_inner_model_serves_both_of_its_folds(corpus: Corpus, tmp_path: Path) -> None:
     planned = plan(corpus, tmp_path)
     files = {training.file for number in range(5) for training, _ in planned.inner(number, "mlp")}
@@ -124,7 +147,7 @@ def test_an_inner_model_serves_both_of_its_folds(corpus: Corpus, tmp_path: Path)
 
 def test_a_change_of_recipe_or_data_is_trained_anew(corpus: Corpus, tmp_path: Path) -> None:
     first, second, *_ = by_speaker(corpus.clips)
-    longer = replace(BRIEF, models={**BRIEF.models, "mlp": ModelRecipe(MlpSettings(), FitSettings(epochs=2))})
+    longer = replace(BRIEF, models={**BRIEF.models, "mlp": ModelRecipe(MlpSettings(), (FitSettings(epochs=2),))})
     noisier = replace(BRIEF, copies=CopySettings(count=1, noise_share=1.0))
     other: tuple[Clip, ...] = (replace(first.train[0], checksum=1), *first.train[1:])
     files = {

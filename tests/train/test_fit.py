@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,11 +11,11 @@ from speech_corpus import clip
 from stream_ser_train.answers import clip_answers
 from stream_ser_train.examples import Heard
 from stream_ser_train.fit import History, InterruptedFitError, keras_model
-from stream_ser_train.fit import fit as fit_recipe
+from stream_ser_train.fit import fit as fit_network
 from stream_ser_train.frame_augmentation import FrameAlterations
 from stream_ser_train.networks import LstmSettings, MlpSettings
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import FitSettings, ModelRecipe
+from stream_ser_train.recipe import FitSettings
 
 from stream_ser.features import MfccSettings
 
@@ -44,8 +45,10 @@ def fit(
     checkpoint: Path | None = None,
     epoch_done: Step = silent,
 ) -> tuple[keras.Model, History]:
-    recipe = ModelRecipe(NETWORKS[name], settings)
-    return fit_recipe(recipe, FEATURES, heard, seed, held_out=held_out or [], checkpoint=checkpoint, epoch_done=epoch_done)
+    network = NETWORKS[name]
+    return fit_network(
+        network, settings, FEATURES, heard, seed, held_out=held_out or [], checkpoint=checkpoint, epoch_done=epoch_done
+    )
 
 
 def weights(model: keras.Model) -> Iterator[np.ndarray]:
@@ -55,10 +58,10 @@ def weights(model: keras.Model) -> Iterator[np.ndarray]:
 
 @pytest.mark.parametrize("name", ["lstm", "mlp"])
 def test_a_network_learns_what_can_be_learnt(name: str) -> None:
-    held_out = toy(range(20, 25))
+    held_out = toy(range(20, 25), 4.0)
     # With others behind it, this little is not learnt so fast.
     settings = FitSettings(epochs=40, batch=16, alterations=FrameAlterations(babble_share=0.0))
-    model, history = fit(name, toy(range(1, 20)), settings, 0, held_out=held_out)
+    model, history = fit(name, toy(range(1, 20), 4.0), settings, 0, held_out=held_out)
     answers = clip_answers(keras_model(model), held_out)
     assert np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in held_out]) >= 0.9
     assert len(history.loss) == 40
@@ -73,6 +76,14 @@ def test_equal_seeds_give_equal_networks() -> None:
     for a, b in zip(weights(one), weights(same), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)  # where memory lies decides how some processors round
     assert not all(np.allclose(a, b, atol=1e-2) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+@pytest.mark.parametrize("name", ["lstm", "mlp"])
+def test_matrices_of_a_network_fit_into_half_the_bytes(name: str) -> None:
+    model, _ = fit(name, toy(range(1, 5)), replace(SHORT, epochs=1), 0)
+    for trained in model.get_weights():
+        if trained.ndim > 1:
+            np.testing.assert_array_equal(trained, trained.astype(np.float16).astype(np.float32))
 
 
 def test_an_interrupted_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:

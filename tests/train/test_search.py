@@ -22,12 +22,13 @@ def test_each_variant_differs_in_one_thing_from_the_brief_form_of_the_shipped_re
     for one in tried:
         base, own = brief[one.model], one.recipe.models[one.model]
         changed = [one.recipe.features != base.features, one.recipe.copies != base.copies]
-        changed += [own.fit != base.models[one.model].fit, own.network != base.models[one.model].network]
+        changed += [own.fits != base.models[one.model].fits, own.network != base.models[one.model].network]
         assert sum(changed) == (0 if one.name == BRIEF else 1), one.name
     for model, recipe in brief.items():
         own, shipped = recipe.models[model], FULL.models[model]
         assert replace(own.network, members=shipped.network.members) == shipped.network
-        assert replace(own.fit, epochs=shipped.fit.epochs) == shipped.fit
+        (fit,) = own.fits
+        assert replace(fit, epochs=shipped.fits[0].epochs) == shipped.fits[0]
         assert replace(recipe, models=FULL.models) == FULL
 
 
@@ -35,13 +36,13 @@ def test_a_search_measures_every_variant_on_every_fold(tmp_path: Path) -> None:
     clips = open_corpus(write_corpus(tmp_path / "data", (2, 3, 10, 8, 1), emotions=(1, 5))).clips
     brief = Recipe(
         copies=CopySettings(count=0),
-        models={"mlp": ModelRecipe(MlpSettings(members=1), FitSettings(epochs=1, alterations=None))},
+        models={"mlp": ModelRecipe(MlpSettings(members=1), (FitSettings(epochs=1, alterations=None),))},
     )
-    longer = replace(brief, models={"mlp": ModelRecipe(MlpSettings(members=2), FitSettings(epochs=2, alterations=None))})
+    longer = replace(brief, models={"mlp": ModelRecipe(MlpSettings(members=2), (FitSettings(epochs=2, alterations=None),))})
     tried = [Variant(BRIEF, "mlp", brief), Variant("two members", "mlp", longer)]
     steps: list[tuple[int, int]] = []
     found = search(clips, tried, tmp_path / "cache", 2, lambda done, total: steps.append((done, total)))
-    assert steps[-1] == (10, 10), "five models that heard three of five folds, for each variant"
+    assert steps[-1] == (20, 20), "five models that heard three of five folds, fitted and exported, for each variant"
     assert [one.variant.name for one in found] == [BRIEF, "two members"]
     assert all(len(one.per_fold) == 5 for one in found)
     assert [one.per_fold for one in search(clips, tried, tmp_path / "cache", 2, silent)] == [one.per_fold for one in found]

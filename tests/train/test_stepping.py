@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from stream_ser_train.bundling import calibrated
 from stream_ser_train.calibration import shares
-from stream_ser_train.networks import LstmSettings, Scale, lstm
+from stream_ser_train.networks import LstmSettings, Scale, joined, lstm
 from stream_ser_train.stepping import SteppingLstm
 
 RNG = np.random.default_rng(0)
@@ -16,9 +16,10 @@ WIDTH, STEP = 12, 4
 SETTINGS = LstmSettings(members=2, stack=STEP, projection=16, units=20, attention=8)
 TRAINED = shares([0, 1, 1, 2, 2, 2, 3, 4, 5, 6, 7])
 TEMPERATURE = 0.7
-NETWORK = lstm(WIDTH, Scale(RNG.standard_normal(WIDTH), RNG.uniform(0.5, 3.0, WIDTH)), SETTINGS)
-STEPPING = SteppingLstm(NETWORK, SETTINGS, TEMPERATURE, TRAINED)
-WINDOWED = calibrated(NETWORK, TEMPERATURE, TRAINED)
+SCALE = Scale(RNG.standard_normal(WIDTH), RNG.uniform(0.5, 3.0, WIDTH))
+NETWORKS = [lstm(WIDTH, SCALE, SETTINGS) for _ in range(2)]
+STEPPING = SteppingLstm(NETWORKS, SETTINGS, TEMPERATURE, TRAINED)
+WINDOWED = calibrated(joined(NETWORKS), TEMPERATURE, TRAINED)
 
 Floats = NDArray[np.float32]
 

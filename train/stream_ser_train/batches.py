@@ -16,8 +16,11 @@ from stream_ser_train.networks import Scale
 WINDOW = 300
 """Frames that a model sees at most: the default --window."""
 
-PADDING = 30
+PADDING = 10
 """Frames of padding granularity: few distinct batch shapes, little waste."""
+
+_POOL = 8
+"""Batches that are sorted by length together: less padding, and still windows of all lengths in a batch now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class TrainingSet:
         shortest: frames of the shortest window; the recogniser asks about little less.
         hop: frames between two live windows.
         whole: share of windows that take the utterance to its end, as a final answer does.
-        augmentation: alters each window anew; None leaves them as they are.
+        unaltered: share of windows that are cut from the clip as it is.
+        augmentation: alters each other window anew; None leaves them as they are.
     """
 
     def __init__(
@@ -63,11 +67,12 @@ class TrainingSet:
         shortest: int = 40,
         hop: int = 10,
         whole: float = 0.8,
+        unaltered: float = 0.0,
         augmentation: FrameAugmentation | None = None,
     ) -> None:
         self._heard = [one for one in heard if any(one.copies)]
         self._window, self._shortest, self._hop, self._whole = window, shortest, hop, whole
-        self._augmentation = augmentation
+        self._unaltered, self._augmentation = unaltered, augmentation
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch, in random order, windows of like length together."""
@@ -75,7 +80,7 @@ class TrainingSet:
         emotions = np.array([one.clip.emotion for one in self._heard])
         lengths = np.array([len(cut) for cut in cuts])
         order = rng.permutation(len(cuts))
-        pools = [order[i : i + 4 * size] for i in range(0, len(order), 4 * size)]
+        pools = [order[i : i + _POOL * size] for i in range(0, len(order), _POOL * size)]
         sorted_order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
         groups = [sorted_order[i : i + size] for i in range(0, len(order), size)]
         for index in rng.permutation(len(groups)):
@@ -87,8 +92,9 @@ class TrainingSet:
         return -(-len(self._heard) // size)
 
     def _cut(self, one: Heard, rng: np.random.Generator) -> Frames:
+        unaltered = bool(one.copies[0]) and rng.random() < self._unaltered
         copies = [copy for copy in one.copies if copy]
-        copy = copies[rng.integers(len(copies))]
+        copy = one.copies[0] if unaltered else copies[rng.integers(len(copies))]
         weights = np.array([len(part) for part in copy], float)
         frames = copy[rng.choice(len(copy), p=weights / weights.sum())]
         end = len(frames)
@@ -96,4 +102,4 @@ class TrainingSet:
             end = int(rng.integers(self._shortest, end))
             end -= (end - self._shortest) % self._hop
         cut = frames[max(0, end - self._window) : end]
-        return cut if self._augmentation is None else self._augmentation.alter(cut, rng)
+        return cut if unaltered or self._augmentation is None else self._augmentation.alter(cut, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,12 @@ from stream_ser_export.convert import export_bundle, export_stepped
 from stream_ser.models.bundle import STEPPED, Metadata
 from stream_ser_train.answers import stepped
 from stream_ser_train.batches import Batch
-from stream_ser_train.networks import LstmSettings, MlpSettings, answering
+from stream_ser_train.networks import LstmSettings, MlpSettings, answering, joined
 from stream_ser_train.stepping import SteppingLstm
 
 
 def write_bundles(
-    network: keras.Model,
+    networks: Sequence[keras.Model],
     settings: LstmSettings | MlpSettings,
     temperature: float,
     trained: NDArray[np.float64],
@@ -26,11 +27,11 @@ def write_bundles(
     probe: Batch,
     file: Path,
 ) -> float:
-    """Export a network to ``file``, and an LSTM also to :func:`stream_ser_train.answers.stepped`.
+    """Export the networks of one model to ``file``, and an LSTM also to :func:`stream_ser_train.answers.stepped`.
 
     Args:
-        network: gives logits of its members.
-        settings: what it was built from.
+        networks: one of each fit; each gives logits of its members.
+        settings: what each was built from.
         temperature: what the logits are divided by.
         trained: :func:`stream_ser_train.calibration.shares` of the clips it was trained on.
         metadata: goes into the files.
@@ -43,10 +44,10 @@ def write_bundles(
     Raises:
         ParityError: they disagree.
     """
-    windowed = calibrated(network, temperature, trained)
+    windowed = calibrated(joined(networks), temperature, trained)
     difference = 0.0
     if isinstance(settings, LstmSettings):
-        stepping = SteppingLstm(network, settings, temperature, trained)
+        stepping = SteppingLstm(networks, settings, temperature, trained)
         described = replace(metadata, name=STEPPED, step=settings.stack)
         difference = export_stepped(stepping, windowed, described, probe.mfcc, probe.length, stepped(file))
     return max(difference, export_bundle(windowed, metadata, probe.mfcc, probe.length, file))

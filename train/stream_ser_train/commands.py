@@ -42,8 +42,10 @@ def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick
         raise UserError(f"stopped; the last checkpoint is in {stopped.checkpoint}; the same command goes on from it") from None
     except KeyboardInterrupt:
         raise UserError("stopped; what was computed is cached, and the same command goes on from it") from None
+    console.print("On voices never heard:")
     for name, scores in result.scores.items():
-        console.print(f"{name:<14} UAR {scores.uar:.1%}, accuracy {scores.accuracy:.1%} on voices never heard", highlight=False)
+        right = f"UAR {scores.uar:.1%}, accuracy {scores.accuracy:.1%}"
+        console.print(f"{name:<14} {right}, calibration error {result.calibration_errors[name]:.3f}", highlight=False)
     console.print(f"Report: {out / 'report.md'}", soft_wrap=True, highlight=False)
     if choice is RecipeChoice.OURS:
         console.print(f"Listen with these models: stream-ser listen --models {out}", soft_wrap=True, highlight=False)

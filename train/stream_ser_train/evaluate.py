@@ -20,7 +20,7 @@ from stream_ser_train.protocols import FUSED, OURS, THEIRS, Protocol
 from stream_ser_train.recipe import Recipe
 from stream_ser_train.scores import Scores, pool, score
 from stream_ser_train.splits import Split
-from stream_ser_train.trainings import BundleTraining, OriginalTraining, Training, run_all, seconds
+from stream_ser_train.trainings import BundleTraining, OriginalTraining, train_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,18 @@ class Plan:
         after, before = (number + 1) % count, (number - 1) % count
         return (self.without(number, after, model), after), (self.without(before, number, model), before)
 
-    def trainings(self) -> list[Training]:
-        """All of them, the longest first."""
-        planned: list[Training] = []
+    def bundles(self) -> list[BundleTraining]:
+        """All of our models, those that take longest first."""
+        planned: list[BundleTraining] = []
         for model in OURS:
             if self.calibrated:
                 planned += [training for number in range(len(self.splits)) for training, _ in self.inner(number, model)]
             planned += [self.ours(model, seed, split) for seed in self.seeds for split in self.splits]
-        return planned + [self.theirs(model, seed, split) for model in THEIRS for seed in self.seeds for split in self.splits]
+        return planned
+
+    def originals(self) -> list[OriginalTraining]:
+        """All of theirs."""
+        return [self.theirs(model, seed, split) for model in THEIRS for seed in self.seeds for split in self.splits]
 
 
 _UNCALIBRATED = {**dict.fromkeys(OURS, 1.0), FUSED: decision.FUSED_TEMPERATURE}
@@ -141,8 +145,7 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
         jobs: trainings at a time.
         done: told after each training.
     """
-    trainings = plan.trainings()
-    run_all(trainings, jobs, done)
+    took = train_all(plan.bundles(), plan.originals(), jobs, done)
     by_clip = {one.clip: one for one in heard}
 
     answers: dict[str, list[list[Answers]]] = {model: [[] for _ in plan.seeds] for model in (*OURS, *THEIRS, FUSED)}
@@ -160,8 +163,7 @@ def evaluate(plan: Plan, heard: Sequence[Heard], jobs: int, done: Step) -> Outco
                 tested[model] = among(split.choices, np.load(plan.theirs(model, seed, split).file)["answers"])
             for model, found in tested.items():
                 answers[model][row].append(found)
-    took = {training.file: seconds(training) for training in trainings}
-    return Outcome(plan, answers, temperatures, inner, sum(took.values()) / jobs)
+    return Outcome(plan, answers, temperatures, inner, took / jobs)
 
 
 def _hear_inner(plan: Plan, number: int, heard: Mapping[Clip, Heard]) -> Inner:

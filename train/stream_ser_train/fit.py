@@ -21,9 +21,9 @@ from stream_ser_train.batches import TrainingSet, measure, pad
 from stream_ser_train.calibration import Answers
 from stream_ser_train.examples import Heard
 from stream_ser_train.frame_augmentation import FrameAugmentation
-from stream_ser_train.networks import answering, build
+from stream_ser_train.networks import LstmSettings, MlpSettings, answering, build
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import FitSettings, ModelRecipe
+from stream_ser_train.recipe import FitSettings
 
 _BATCH = 128
 
@@ -62,7 +62,8 @@ def keras_model(network: keras.Model) -> Model:
 
 
 def fit(
-    recipe: ModelRecipe,
+    network: LstmSettings | MlpSettings,
+    settings: FitSettings,
     features: MfccSettings,
     heard: Sequence[Heard],
     seed: int,
@@ -71,7 +72,7 @@ def fit(
     checkpoint: Path | None = None,
     epoch_done: Step = silent,
 ) -> tuple[keras.Model, History]:
-    """Train a network on the utterances of ``heard``.
+    """Train a network on the utterances of ``heard``; its matrices come out as :func:`rounded`.
 
     ``held_out`` is looked at for the learning curve only: nothing is chosen by it. With ``checkpoint`` (a folder) the fit
     goes on from where an interrupted one with the same folder stopped.
@@ -80,11 +81,10 @@ def fit(
         InterruptedFitError: the user pressed Ctrl-C; the checkpoint was written.
     """
     keras.utils.set_random_seed(seed)
-    settings = recipe.fit
     voices = [part for one in heard for part in one.copies[0]]
     augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations, voices)
-    training = TrainingSet(heard, whole=settings.whole, augmentation=augmentation)
-    model = build(features.coefficients, measure(heard), recipe.network)
+    training = TrainingSet(heard, whole=settings.whole, unaltered=settings.unaltered, augmentation=augmentation)
+    model = build(features.coefficients, measure(heard), network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
     optimizer.build(model.trainable_variables)
     step = _training_step(model, optimizer, settings.label_smoothing)
@@ -104,7 +104,13 @@ def fit(
             epoch_done(epoch + 1, settings.epochs)
     except KeyboardInterrupt:
         raise InterruptedFitError(checkpoint if saved is not None and saved.written else None) from None
+    model.set_weights([rounded(weights) for weights in model.get_weights()])
     return model, history
+
+
+def rounded(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights as they are kept and shipped: a matrix takes half the bytes when a float16 holds each number of it."""
+    return weights.astype(np.float16).astype(np.float32) if weights.ndim > 1 else weights
 
 
 def _accuracy(model: keras.Model, heard: Sequence[Heard]) -> float:

@@ -25,6 +25,10 @@ def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -
         + (" The exported bundles were then trained on all speakers with the same recipe." if metrics["parity"] else ""),
         "",
         *score_table({name: (model["uar"], model["accuracy"], model["recall"]) for name, model in metrics["models"].items()}),
+        "",
+        "Expected calibration error in 15 bins: "
+        + ", ".join(f"{name} {model['ece']:.3f}" for name, model in metrics["models"].items())
+        + ".",
     ]
     if metrics["parity"]:
         lines += ["", "## Keras against ONNX", "", "Largest difference of a probability on real windows:", ""]
@@ -66,7 +70,7 @@ def write_search(result: dict[str, Any], file: Path) -> None:
         "",
         "UAR in % on inner splits, one seed. For each test fold: models that heard neither its speakers nor those of one other",
         "fold, tested on that other. No clip of a test fold has part in its column. What ships are several members, trained",
-        "twice as long as most of these: each variant differs from the brief form of that in one thing.",
+        "three times as long as most of these: each variant differs from the brief form of that in one thing.",
     ]
     for model, tried in result["variants"].items():
         folds = range(len(next(iter(tried.values()))["per_fold"]))

@@ -23,13 +23,13 @@ from stream_ser_train.examples import hear
 from stream_ser_train.frame_augmentation import FrameAlterations
 from stream_ser_train.networks import LstmSettings, MlpSettings
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import OTHERS_ONLY, ModelRecipe, Recipe
+from stream_ser_train.recipe import OTHERS_ONLY, FitSettings, Recipe
 from stream_ser_train.scores import score
 from stream_ser_train.splits import by_speaker
-from stream_ser_train.trainings import run_all, seconds
+from stream_ser_train.trainings import seconds, train_all
 
-BRIEF = "one member, half the epochs"
-"""What all variants differ from in one thing: members and epochs cost time and help all of them."""
+BRIEF = "one member, a third of the epochs"
+"""What all variants differ from in one thing: fits, members and epochs cost time and help all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +48,44 @@ def variants(shipped: Recipe) -> list[Variant]:
 
 def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
     own = shipped.models[model]
-    network, alterations = replace(own.network, members=1), own.fit.alterations
+    network, (fit, *_) = replace(own.network, members=1), own.fits
+    brief, alterations = replace(fit, epochs=fit.epochs // 3), fit.alterations
     assert alterations is not None
-    brief = ModelRecipe(network, replace(own.fit, epochs=own.fit.epochs // 2))
     tried = []
 
-    def add(name: str, change: ModelRecipe = brief, **changes: Any) -> None:
-        tried.append(Variant(name, model, replace(shipped, models={**shipped.models, model: change}, **changes)))
+    def add(
+        name: str,
+        network: LstmSettings | MlpSettings = network,
+        fit: FitSettings = brief,
+        **changes: Any,
+    ) -> None:
+        models = {**shipped.models, model: replace(own, network=network, fits=(fit,))}
+        tried.append(Variant(name, model, replace(shipped, models=models, **changes)))
 
     def alter(name: str, changed: FrameAlterations) -> None:
-        add(name, replace(brief, fit=replace(brief.fit, alterations=changed)))
+        add(name, fit=replace(brief, alterations=changed))
 
     add(BRIEF)
-    add("all the epochs", replace(brief, fit=own.fit))
+    add("all the epochs", fit=fit)
     narrow = MfccSettings(frame_length=400, fft_length=512, filters=40, coefficients=30)
     add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
     add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
     add("no altered copies", copies=CopySettings(count=0))
+    add("no windows of clips as they are", fit=replace(brief, unaltered=0.0))
     alter("nobody talks behind", replace(alterations, babble_share=0.0))
     match network:
         case LstmSettings():
+            add("three windows of ten of clips as they are", fit=replace(brief, unaltered=0.3))
+            add("weight decay of 0.05", fit=replace(brief, weight_decay=0.05))
+            add("half of the windows end early", fit=replace(brief, whole=0.5))
+            add("few windows end early", fit=replace(brief, whole=own.fits[-1].whole))
             alter("others talk on before and after the speaker", replace(alterations, overhang=OTHERS_ONLY.overhang))
             behind = replace(OTHERS_ONLY, babble_share=alterations.babble_share, overhang=alterations.overhang)
             alter("frames as they are", behind)
         case MlpSettings():
-            add("dropout of 0.3 and 0.6", replace(brief, network=replace(network, input_dropout=0.3, dropout=0.6)))
-            add("no correlations", replace(brief, network=replace(network, correlated=1, lags=())))
-            add("no lagged correlations", replace(brief, network=replace(network, lags=())))
+            add("dropout of 0.3 and 0.6", replace(network, input_dropout=0.3, dropout=0.6))
+            add("no correlations", replace(network, correlated=1, lags=()))
+            add("no lagged correlations", replace(network, lags=()))
             alter("others fall silent with the speaker", replace(alterations, overhang=0.0))
             behind = replace(FrameAlterations(), babble_share=alterations.babble_share, overhang=alterations.overhang)
             alter("frames altered anew", behind)
@@ -113,7 +124,7 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
     for variant in tried:
         plan = Plan(splits, (0,), variant.recipe, cache, calibrated=True)
         inner.append([plan.inner(number, variant.model) for number in range(len(splits))])
-    run_all([training for folds in inner for fold in folds for training, _ in fold], jobs, done)
+    train_all([training for folds in inner for fold in folds for training, _ in fold], [], jobs, done)
     found = []
     for variant, folds in zip(tried, inner, strict=True):
         by_clip = {one.clip: one for one in hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)}
@@ -126,7 +137,7 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
                 answers = calibrate(answers, 1.0, shares([clip.emotion for clip in training.clips]))
                 figures.append(score([clip.emotion for clip in test], answers).uar)
             per_fold.append(float(np.mean(figures)))
-        took = {training.file: seconds(training) for fold in folds for training, _ in fold}
+        took = {fit.file: seconds(fit) for fold in folds for training, _ in fold for fit in training.fits}
         found.append(Found(variant, tuple(per_fold), sum(took.values())))
     return found
 

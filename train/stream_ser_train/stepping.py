@@ -7,6 +7,7 @@ forgets as it has learnt to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,24 +23,27 @@ Tensor = Any
 
 
 class SteppingLstm:
-    """The network of :func:`stream_ser_train.networks.lstm` with its weights, read as a recurrence.
+    """Networks of :func:`stream_ser_train.networks.lstm` with their weights, read as one recurrence.
 
     The state of a stream is one row: number of frames, the last four, the sum of all, and of each member the two states of
     its recurrent layer and the sums of its pooling. An utterance begins with zeros.
 
     Args:
-        network: the trained network; gives logits of its members.
-        settings: what it was built from.
+        networks: the trained networks, one of each fit; each gives logits of its members.
+        settings: what each was built from.
         temperature: what the logits are divided by.
         trained: share of each emotion in what it was trained on, ``float64[emotion]``, which the answer makes up for.
     """
 
-    def __init__(self, network: keras.Model, settings: LstmSettings, temperature: float, trained: NDArray[np.float64]) -> None:
+    def __init__(
+        self, networks: Sequence[keras.Model], settings: LstmSettings, temperature: float, trained: NDArray[np.float64]
+    ) -> None:
         self._settings, self._temperature = settings, temperature
         self._prior = np.log(trained).astype(np.float32)
-        self._normalise = network.get_layer(NORMALISE)
-        self._members = [_Member(network, number, settings) for number in range(settings.members)]
-        self.coefficients: int = network.inputs[0].shape[-1]
+        first = networks[0]  # all are fitted on the same clips: what goes in is normalised alike
+        self._normalise = first.get_layer(NORMALISE)
+        self._members = [_Member(network, number, settings) for network in networks for number in range(settings.members)]
+        self.coefficients: int = first.inputs[0].shape[-1]
         self._sizes = [1, BEFORE * self.coefficients, self.coefficients]
         self._sizes += [
             size for _ in self._members for size in (settings.units, settings.units, 1, settings.units, settings.units)

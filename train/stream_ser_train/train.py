@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from rich.console import Console
 from stream_ser_export.convert import TOLERANCE
@@ -19,11 +20,12 @@ from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import Metadata
 from stream_ser_train.answers import calibrate, clip_answers
 from stream_ser_train.bundling import write_bundles
-from stream_ser_train.calibration import shares, temperature
+from stream_ser_train.calibration import reliability, shares
 from stream_ser_train.corpus import Clip, Corpus, CorpusError
 from stream_ser_train.evaluate import fuse
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import History, fit, keras_model
+from stream_ser_train.networks import joined
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.plots import plot_confusion, plot_learning
 from stream_ser_train.progress import bar
@@ -46,9 +48,10 @@ class Result:
     held_out_speakers: tuple[str, ...]
     scores: dict[str, Scores]
     """On the held-out speakers, by models that never heard them."""
-    temperatures: dict[str, float]
-    """What each model's logits are divided by, found on the held-out speakers."""
+    calibration_errors: dict[str, float]
+    """Expected, on the held-out speakers, by model: how far the confidences can be believed."""
     histories: dict[str, History]
+    """By fit."""
     parity: dict[str, float]
     """Largest difference between Keras and ONNX, by model."""
     wall_seconds: float
@@ -68,10 +71,10 @@ class Result:
                     "uar": round(scores.uar, 4),
                     "accuracy": round(scores.accuracy, 4),
                     "recall": {emotion: round(recall, 4) for emotion, recall in scores.recall_by_emotion().items()},
+                    "ece": round(self.calibration_errors[name], 4),
                 }
                 for name, scores in self.scores.items()
             },
-            "temperatures": {name: round(value, 4) for name, value in self.temperatures.items()},
             "parity": self.parity,
         }
 
@@ -111,25 +114,19 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         raise CorpusError("no speech was heard in the clips; look them over with: stream-ser data check DIR")
     emotions = [one.clip.emotion for one in held]
     histories: dict[str, History] = {}
-    temperatures: dict[str, float] = {}
     answers = {}
     for name, model_recipe in recipe.models.items():
-        checkpoint = _checkpoint(out, name, "held-out", rest, recipe, seed)
-        with bar(console, f"{name}, held-out speakers") as step:
-            model, histories[name] = fit(
-                model_recipe, recipe.features, rest, seed, held_out=held, checkpoint=checkpoint, epoch_done=step
-            )
-        answer = clip_answers(keras_model(model), held)
-        temperatures[name] = temperature(answer, emotions)
-        answers[name] = calibrate(answer, temperatures[name], shares([one.clip.emotion for one in rest]))
+        fitted = _fit_apart(name, "held-out", rest, held, recipe, seed, out, console)
+        histories |= {one: history for one, (_, history) in fitted.items()}
+        answer = clip_answers(keras_model(joined([model for model, _ in fitted.values()])), held)
+        answers[name] = calibrate(answer, model_recipe.temperature, shares([one.clip.emotion for one in rest]))
     answers[FUSED] = fuse(list(answers.values()))
     scores = {name: score(emotions, answer) for name, answer in answers.items()}
+    errors = {name: reliability(answer, emotions).error for name, answer in answers.items()}
     parity = {}
     batch = probe(heard)
     for name, model_recipe in recipe.models.items():
-        checkpoint = _checkpoint(out, name, "all", heard, recipe, seed)
-        with bar(console, f"{name}, all speakers") as step:
-            model, _ = fit(model_recipe, recipe.features, heard, seed, checkpoint=checkpoint, epoch_done=step)
+        fitted = _fit_apart(name, "all", heard, [], recipe, seed, out, console)
         metadata = Metadata(
             name=name,
             version=__version__,
@@ -140,7 +137,6 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
                 "recipe": asdict(model_recipe),
                 "copies": asdict(recipe.copies),
                 "seed": seed,
-                "temperature": round(temperatures[name], 4),
             },
             metrics={
                 "protocol": f"the same recipe without speakers {', '.join(speakers)}, tested on them",
@@ -151,11 +147,17 @@ def train(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: Path, com
         )
         trained = shares([clip.emotion for clip in corpus.clips])
         parity[name] = write_bundles(
-            model, model_recipe.network, temperatures[name], trained, metadata, batch, out / f"{name}.onnx"
+            [model for model, _ in fitted.values()],
+            model_recipe.network,
+            model_recipe.temperature,
+            trained,
+            metadata,
+            batch,
+            out / f"{name}.onnx",
         )
     console.print(f"Keras and ONNX agree to {max(parity.values()):.1e} (limit {TOLERANCE:.0e}).", highlight=False)
     wall = time.monotonic() - began
-    result = Result(_describe(corpus), speakers, scores, temperatures, histories, parity, wall, command, asdict(recipe))
+    result = Result(_describe(corpus), speakers, scores, errors, histories, parity, wall, command, asdict(recipe))
     plot_learning(histories, out / "learning-curves.png")
     for name, one in scores.items():
         plot_confusion(one, f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
@@ -178,15 +180,16 @@ def train_original(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: 
         means = dict(zip(corpus.clips, clip_means(corpus.clips, cache, step), strict=True))
     train_means = np.stack([means[clip] for clip in rest])
     test_means = np.stack([means[clip] for clip in held])
-    scores = {}
+    scores, errors = {}, {}
     with bar(console, "fitting") as step:
         for number, (name, fit_original) in enumerate(ORIGINAL.items(), start=1):
             answers = fit_original(train_means, [clip.emotion for clip in rest], test_means, seed, recipe.original_epochs)
-            scores[name] = score([clip.emotion for clip in held], answers)
+            emotions = [clip.emotion for clip in held]
+            scores[name], errors[name] = score(emotions, answers), reliability(answers, emotions).error
             plot_confusion(scores[name], f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
             step(number, len(ORIGINAL))
     wall = time.monotonic() - began
-    result = Result(_describe(corpus), speakers, scores, {}, {}, {}, wall, command, {"original": True})
+    result = Result(_describe(corpus), speakers, scores, errors, {}, {}, wall, command, {"original": True})
     _write(result, out)
     return result
 
@@ -200,10 +203,36 @@ def sample(corpus: Corpus, clips_per_speaker: int) -> Corpus:
     return Corpus(tuple(sorted(chosen)))
 
 
-def _checkpoint(out: Path, name: str, part: str, heard: Sequence[Heard], recipe: Recipe, seed: int) -> Path:
-    """A folder of its own for each model, data and settings, so that no run goes on from another's."""
-    text = f"{seed} {recipe.models[name]} {recipe.copies} {' '.join(one.clip.name for one in heard)}"
-    return out / "checkpoints" / f"{name}-{part}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def _fit_apart(
+    name: str,
+    speakers: str,
+    heard: Sequence[Heard],
+    held_out: Sequence[Heard],
+    recipe: Recipe,
+    seed: int,
+    out: Path,
+    console: Console,
+) -> dict[str, tuple[keras.Model, History]]:
+    """Every fit of one model, by what a person reads of it; each can go on from a checkpoint of its own."""
+    own, fitted = recipe.models[name], {}
+    clips = " ".join(one.clip.name for one in heard)
+    for number, (settings, own_seed) in enumerate(own.seeded(seed), start=1):
+        # Named by data and settings, so that no run goes on from another's.
+        text = f"{own_seed} {own.network} {settings} {recipe.copies} {clips}"
+        checkpoint = out / "checkpoints" / f"{name}-{speakers}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        label = f"{name}, fit {number} of {len(own.fits)}"
+        with bar(console, f"{label}, {speakers} speakers") as step:
+            fitted[label] = fit(
+                own.network,
+                settings,
+                recipe.features,
+                heard,
+                own_seed,
+                held_out=held_out,
+                checkpoint=checkpoint,
+                epoch_done=step,
+            )
+    return fitted
 
 
 def _describe(corpus: Corpus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models trained for an evaluation: each once, kept in the cache as the bundle that would ship."""
+"""Models trained for an evaluation: each fit once, kept in the cache, and then the bundle that would ship."""
 
 from __future__ import annotations
 
@@ -13,33 +13,39 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
+import keras
 import numpy as np
-import onnx
 import tensorflow as tf
 from stream_ser_export.whole import whole
 
 from stream_ser import __version__
 from stream_ser.events import EMOTIONS
-from stream_ser.models.bundle import Metadata, decode_metadata
+from stream_ser.features import MfccSettings
+from stream_ser.models.bundle import Metadata
 from stream_ser_train.answers import final_window
-from stream_ser_train.batches import Batch, pad
+from stream_ser_train.augmentation import CopySettings
+from stream_ser_train.batches import Batch, measure, pad
 from stream_ser_train.bundling import write_bundles
 from stream_ser_train.corpus import Clip
 from stream_ser_train.examples import Heard, hear
 from stream_ser_train.fit import fit
+from stream_ser_train.networks import LstmSettings, MlpSettings, build
 from stream_ser_train.original import ORIGINAL, clip_means
 from stream_ser_train.progress import Step, silent
-from stream_ser_train.recipe import Recipe
+from stream_ser_train.recipe import FitSettings, Recipe
 from stream_ser_train.sources import HEARING, fingerprint, trainer
 from stream_ser_train.workers import start_training_worker
 
 LICENCE = "that of the training data"
 
-_SOURCES = (
-    *HEARING,
-    *trainer("batches", "bundling", "fit", "frame_augmentation", "layers", "networks", "original", "stepping"),
-)
-"""What a change of makes kept trainings stale."""
+_FITTING = (*HEARING, *trainer("batches", "fit", "frame_augmentation", "layers", "networks"))
+"""What a change of makes kept fits stale."""
+
+_EXPORTING = trainer("bundling", "stepping")
+"""What a change of makes kept bundles stale too."""
+
+_ORIGINAL = trainer("original")
+"""What a change of makes kept answers of the original recipe stale."""
 
 _PROBES = 64
 
@@ -57,8 +63,43 @@ class Training(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FitTraining:
+    """One fit of one of our models on some clips. ``file`` holds its weights, as Keras lists them."""
+
+    clips: tuple[Clip, ...]
+    seed: int
+    model: str
+    network: LstmSettings | MlpSettings
+    settings: FitSettings
+    copies: CopySettings
+    features: MfccSettings
+    cache: Path
+
+    @property
+    def file(self) -> Path:
+        recipe = asdict(self.network), asdict(self.settings), asdict(self.copies), self.features.fingerprint()
+        return _file(self.cache, self.model, self.seed, json.dumps(recipe), self.clips, _FITTING, ".npz")
+
+    def run(self, threads: int) -> None:
+        """Train."""
+        began = time.monotonic()
+        _use(threads)
+        heard = hear(self.clips, self.copies, self.features, self.cache, silent)
+        model, _ = fit(self.network, self.settings, self.features, heard, self.seed)
+        with whole(self.file) as partial:
+            np.savez(partial, *model.get_weights(), seconds=time.monotonic() - began)
+
+    def trained(self, heard: Sequence[Heard]) -> keras.Model:
+        """The network of a fit that has run; ``heard`` is what it ran on."""
+        model = build(self.features.coefficients, measure(heard), self.network)
+        with np.load(self.file) as saved:
+            model.set_weights([saved[f"arr_{number}"] for number in range(len(model.weights))])
+        return model
+
+
+@dataclass(frozen=True, slots=True)
 class BundleTraining:
-    """One of our models on some clips. ``file`` is its bundle, not calibrated."""
+    """One of our models on some clips. ``file`` is its bundle, not calibrated; its fits run before."""
 
     clips: tuple[Clip, ...]
     seed: int
@@ -67,27 +108,33 @@ class BundleTraining:
     cache: Path
 
     @property
+    def fits(self) -> tuple[FitTraining, ...]:
+        own, copies, features = self.recipe.models[self.model], self.recipe.copies, self.recipe.features
+        return tuple(
+            FitTraining(self.clips, seed, self.model, own.network, settings, copies, features, self.cache)
+            for settings, seed in own.seeded(self.seed)
+        )
+
+    @property
     def file(self) -> Path:
-        recipe = asdict(self.recipe.models[self.model]), asdict(self.recipe.copies), self.recipe.features.fingerprint()
-        return _file(self.cache, self.model, self.seed, json.dumps(recipe), self.clips, ".onnx")
+        return _file(self.cache, self.model, self.seed, " ".join(fit.file.name for fit in self.fits), (), _EXPORTING, ".onnx")
 
     def run(self, threads: int) -> None:
-        """Train and export."""
-        began = time.monotonic()
+        """Put the fits together and export them."""
         _use(threads)
         recipe = self.recipe
         heard = hear(self.clips, recipe.copies, recipe.features, self.cache, silent)
-        network, _ = fit(recipe.models[self.model], recipe.features, heard, self.seed)
+        networks = [fit.trained(heard) for fit in self.fits]
         metadata = Metadata(
             name=self.model,
             version=__version__,
             labels=EMOTIONS,
             features=recipe.features,
-            training={"clips": len(self.clips), "seed": self.seed, "seconds": round(time.monotonic() - began, 1)},
+            training={"clips": len(self.clips), "seed": self.seed},
             metrics={},
             licence=LICENCE,
         )
-        write_bundles(network, recipe.models[self.model].network, 1.0, _AS_TRAINED, metadata, probe(heard), self.file)
+        write_bundles(networks, recipe.models[self.model].network, 1.0, _AS_TRAINED, metadata, probe(heard), self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +150,7 @@ class OriginalTraining:
 
     @property
     def file(self) -> Path:
-        return _file(self.cache, self.model, self.seed, f"{self.epochs}", (*self.clips, *self.test), ".npz")
+        return _file(self.cache, self.model, self.seed, f"{self.epochs}", (*self.clips, *self.test), _ORIGINAL, ".npz")
 
     def run(self, threads: int) -> None:
         """Train and answer."""
@@ -120,13 +167,24 @@ class OriginalTraining:
             np.savez(partial, answers=answers, seconds=time.monotonic() - began)
 
 
-def seconds(training: Training) -> float:
+def seconds(training: FitTraining | OriginalTraining) -> float:
     """What a finished training took."""
-    if training.file.suffix == ".npz":
-        with np.load(training.file) as saved:
-            return float(saved["seconds"])
-    properties = {prop.key: prop.value for prop in onnx.load(training.file).metadata_props}
-    return float(decode_metadata(properties, training.file).training["seconds"])
+    with np.load(training.file) as saved:
+        return float(saved["seconds"])
+
+
+def train_all(bundles: Sequence[BundleTraining], originals: Sequence[OriginalTraining], jobs: int, done: Step) -> float:
+    """Run what is missing: the fits of ``bundles`` first, ``originals``, and then the bundles.
+
+    Returns:
+        Seconds that all fits and originals took, one after the other, whenever that was.
+    """
+    trainings: list[FitTraining | OriginalTraining] = [*(fit for bundle in bundles for fit in bundle.fits), *originals]
+    took = {training.file: training for training in trainings}
+    exported = len({bundle.file for bundle in bundles})
+    run_all(trainings, jobs, lambda number, total: done(number, total + exported))
+    run_all(bundles, jobs, lambda number, total: done(len(took) + number, len(took) + total))
+    return sum(map(seconds, took.values()))
 
 
 def run_all(trainings: Sequence[Training], jobs: int, done: Step) -> None:
@@ -170,8 +228,8 @@ def _use(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _file(cache: Path, model: str, seed: int, recipe: str, clips: Sequence[Clip], suffix: str) -> Path:
+def _file(cache: Path, model: str, seed: int, recipe: str, clips: Sequence[Clip], sources: Sequence[Path], suffix: str) -> Path:
     key = hashlib.sha256(recipe.encode())
     key.update(" ".join(f"{clip.name} {clip.checksum}" for clip in clips).encode())
-    key.update(fingerprint(_SOURCES).encode())
+    key.update(fingerprint(sources).encode())
     return cache / "trainings" / f"{model}-seed-{seed}-{key.hexdigest()[:16]}{suffix}"
