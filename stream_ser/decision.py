@@ -40,7 +40,7 @@ class DecisionSettings:
 
     ``time_constant`` (seconds) smooths interim answers exponentially; another label must lead by ``margin`` to replace
     the present one while that is not uncertain; below ``threshold`` the label is ``uncertain``. The threshold is the one
-    that leaves a label on nine utterances of ten, on the risk and coverage curve of the inner held-out speakers
+    that leaves a label on more than nine utterances of ten, on the risk and coverage curve of the inner held-out speakers
     (``stream-ser evaluate``); of the labels that it withholds, two in three would be wrong.
     """
 
