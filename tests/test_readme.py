@@ -58,14 +58,12 @@ def test_figures_of_rooms_and_channels_are_those_of_the_result_file() -> None:
 
 
 def test_the_threshold_is_the_default_and_withholds_what_is_claimed() -> None:
-    assert f"Below {DecisionSettings().threshold:g} the label is `uncertain`" in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert f"Below {DecisionSettings().threshold:g} the label is `uncertain`" in readme
     uncertain = json.loads((ROOT / "docs/results/speaker-independent.json").read_text())["uncertain"]
     assert uncertain["threshold"] == DecisionSettings().threshold
     withheld = round(100 * (1.0 - uncertain["coverage"]))
-    assert (
-        f"held-out voices that is {withheld} utterances in 100, and two in three of the labels it withholds"
-        in (ROOT / "README.md").read_text()
-    )
+    assert f"held-out voices that is {withheld} utterances in 100, and two in three of the labels it withholds" in readme
     assert round(3 * uncertain["risk_withheld"]) == 2, "two in three"
 
 

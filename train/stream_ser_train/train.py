@@ -180,11 +180,11 @@ def train_original(corpus: Corpus, recipe: Recipe, seed: int, out: Path, cache: 
         means = dict(zip(corpus.clips, clip_means(corpus.clips, cache, step), strict=True))
     train_means = np.stack([means[clip] for clip in rest])
     test_means = np.stack([means[clip] for clip in held])
+    emotions = [clip.emotion for clip in held]
     scores, errors = {}, {}
     with bar(console, "fitting") as step:
         for number, (name, fit_original) in enumerate(ORIGINAL.items(), start=1):
             answers = fit_original(train_means, [clip.emotion for clip in rest], test_means, seed, recipe.original_epochs)
-            emotions = [clip.emotion for clip in held]
             scores[name], errors[name] = score(emotions, answers), reliability(answers, emotions).error
             plot_confusion(scores[name], f"{name}, {', '.join(speakers)} held out", out / f"confusion-{name}.png")
             step(number, len(ORIGINAL))
