@@ -29,7 +29,7 @@ from stream_ser_train.splits import by_speaker
 from stream_ser_train.trainings import seconds, train_all
 
 BRIEF = "one member, a third of the epochs"
-"""What all variants differ from in one thing: fits, members and epochs cost time and help all of them."""
+"""What all variants differ from in one thing: fits, members and epochs are what takes the time of a training."""
 
 
 @dataclass(frozen=True, slots=True)
