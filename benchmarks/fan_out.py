@@ -21,7 +21,8 @@ import soundfile
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 
-from stream_ser import bench, protocol
+from stream_ser import protocol
+from stream_ser.bench import measure as bench
 from stream_ser.provenance import origin
 
 RESULT = Path(__file__).parents[1] / "docs/results/fan-out.json"
@@ -53,7 +54,7 @@ def main() -> None:
 
 def measure(file: Path, good: int, stalled: int) -> dict[str, Any]:
     """Start a daemon that hears ``file``; follow it with so many clients, in a process of their own, as they would be."""
-    command = [sys.executable, "-m", "stream_ser.cli", "listen", "--input", str(file), "--port", "0", "--provider", "cpu"]
+    command = [sys.executable, "-m", "stream_ser", "listen", "--input", str(file), "--port", "0", "--provider", "cpu"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         address = next(found[1] for line in daemon.stdout if (found := re.search(r"Connect to (ws://[^,]+),", line)))

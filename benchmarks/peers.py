@@ -19,10 +19,10 @@ import numpy as np
 import opensmile
 from python_speech_features import mfcc
 
-from stream_ser import bench
+from stream_ser.bench import measure as bench
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import load_classifier
-from stream_ser.models.provider import ProviderChoice
+from stream_ser.models.providers import ProviderChoice
 from stream_ser.provenance import origin
 
 HOP, WINDOW = 0.1, 3.0

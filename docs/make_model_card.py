@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stream_ser.decision import FUSED_TEMPERATURE
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
+from stream_ser.models.decision import FUSED_TEMPERATURE
 from stream_ser.models.runtime import ort
 
 DOCS = Path(__file__).parent

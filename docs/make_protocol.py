@@ -14,10 +14,7 @@ from msgspec import inspect as types
 
 import stream_ser
 from stream_ser import protocol
-from stream_ser.access import BEARER_PROTOCOL
-from stream_ser.clients import QUEUE
-from stream_ser.ingest import BURST
-from stream_ser.server import (
+from stream_ser.server.app import (
     AUDIO_STREAMS,
     CONNECTIONS,
     HEARTBEAT,
@@ -26,6 +23,9 @@ from stream_ser.server import (
     MESSAGES_A_SECOND,
     PER_ADDRESS,
 )
+from stream_ser.server.auth import BEARER_PROTOCOL
+from stream_ser.server.pcm import BURST
+from stream_ser.server.subscriber import QUEUE
 
 PAGE = Path(__file__).parent / "protocol.md"
 
@@ -173,7 +173,7 @@ def asyncapi() -> dict[str, object]:
     }
 
 
-TYPES = Path(stream_ser.__file__).parent / "web/stream-ser.d.ts"
+TYPES = Path(stream_ser.__file__).parent / "server/static/stream-ser.d.ts"
 
 
 def typescript() -> str:

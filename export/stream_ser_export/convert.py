@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from stream_ser.errors import UserError
 from stream_ser.models.bundle import Metadata, load_bundle
-from stream_ser.models.provider import CPU
+from stream_ser.models.providers import CPU
 from stream_ser.models.runtime import ort
-from stream_ser_export.halves import halve
-from stream_ser_export.whole import whole
+from stream_ser_export.atomic_write import atomic_write
+from stream_ser_export.float16 import store_as_float16
 
 OPSET = 18
 TOLERANCE = 1e-5
@@ -36,7 +36,7 @@ class ParityError(UserError):
 
 
 class Stepping(Protocol):
-    """A model that answers step by step; :class:`stream_ser_train.stepping.SteppingLstm` is one."""
+    """A model that answers step by step; :class:`stream_ser_train.networks.stepping.SteppingLstm` is one."""
 
     @property
     def state_size(self) -> int: ...
@@ -155,7 +155,7 @@ def _graph(
         graph, _ = tf2onnx.convert.from_function(
             tf.function(answer, input_signature=signature), input_signature=list(signature), opset=OPSET
         )
-    halve(graph.graph)
+    store_as_float16(graph.graph)
     onnx.helper.set_model_props(graph, metadata.encode())
     onnx.checker.check_model(graph)
     return graph
@@ -169,7 +169,7 @@ def _keep(
     tolerance: float,
 ) -> float:
     """Write the bundle if its answers are what they should be."""
-    with whole(file) as partial:
+    with atomic_write(file) as partial:
         partial.write_bytes(graph.SerializeToString())
         found = difference(load_bundle(partial, metadata.features, [CPU]).session)
         if not found <= tolerance:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
-from stream_ser.audio.source import AudioError
+from stream_ser.audio.sources.source import AudioError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream_ser.events import SOURCE_LOST
 
 
-class Signal:
+class WakeEvent:
     """Wakes one waiting thread. Setting it never blocks, so an audio callback may."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Discontinuity:
     """A place where the source broke off: what it did not give, and the rate of what comes next."""
 
     lost: int
@@ -47,7 +47,7 @@ class Chunk:
 
     samples: NDArray[np.float32]
     lost: int
-    broken: Break | None = None
+    broken: Discontinuity | None = None
 
 
 class SampleRing:
@@ -56,7 +56,7 @@ class SampleRing:
     Neither side waits for the other: the reader finds out afterwards what the writer overwrote.
     """
 
-    def __init__(self, capacity: int, filled: Signal) -> None:
+    def __init__(self, capacity: int, filled: WakeEvent) -> None:
         self.capacity = capacity
         self.limit = capacity
         """Samples that may wait, at most ``capacity``: the reader says how much is still worth hearing."""
@@ -64,12 +64,12 @@ class SampleRing:
         """Set by a write after which the reader has what it waits for."""
         self.wanted = 1
         """Samples that the reader waits for: it need not be woken for fewer."""
-        self.drained = Signal()
+        self.drained = WakeEvent()
         """Set after every read."""
         self.ended = False
         """Whether the writer has written its last."""
         self._data = np.zeros(capacity, np.float32)
-        self._breaks: deque[tuple[int, Break]] = deque()
+        self._breaks: deque[tuple[int, Discontinuity]] = deque()
         self._promised = 0
         self._written = 0
         self._read = 0
@@ -102,7 +102,7 @@ class SampleRing:
         if self._written - self._read >= self.wanted:
             self.filled.set()
 
-    def interrupt(self, broken: Break) -> None:
+    def interrupt(self, broken: Discontinuity) -> None:
         """Say that what is written next does not follow what was written last."""
         self._breaks.append((self._written, broken))
         self.filled.set()

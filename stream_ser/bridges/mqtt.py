@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from stream_ser import protocol
-from stream_ser.audio.source import SourceState
+from stream_ser.audio.sources.source import SourceState
 from stream_ser.bridges import BridgeError, missing, place
 from stream_ser.events import NO_SPEECH
 

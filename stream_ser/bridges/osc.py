@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stream_ser import protocol
-from stream_ser.audio.source import SourceState
+from stream_ser.audio.sources.source import SourceState
 from stream_ser.bridges import missing, place
 
 PORT = 9_000

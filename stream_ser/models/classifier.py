@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.decision import Probabilities
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, LIVE, Bundle, BundleError, load_bundle
-from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError, require_cuda, verify_cuda
-from stream_ser.models.running import Bound, Direct, Run
+from stream_ser.models.decision import Probabilities
+from stream_ser.models.providers import CPU, CUDA, ProviderChoice, ProviderError, require_cuda, verify_cuda
+from stream_ser.models.runners import IoBindingRunner, Runner, SessionRunner
 from stream_ser.models.window import Frames, Window
 
 LOOK_AGAIN = 0.3
@@ -28,7 +28,7 @@ MANY = 16
 """Windows from which on the models run beside each other."""
 
 
-class Memory:
+class ModelState:
     """What the models keep of one stream: the state of its utterance, and their last answers for it."""
 
     __slots__ = ("answers", "looked", "state")
@@ -41,7 +41,7 @@ class Memory:
 
 
 class Classifier:
-    """All models of a bundle folder on one provider; the streams bring their :class:`Memory`.
+    """All models of a bundle folder on one provider; the streams bring their :class:`ModelState`.
 
     The MLP looks at the window; the LSTM steps through the new frames. A long utterance does not end for the LSTM where the
     window does: it forgets gradually, and speaks for about the last ``window`` seconds.
@@ -71,11 +71,11 @@ class Classifier:
         self.reason = reason
         self.versions = {"lstm": lstm.metadata.version, "mlp": mlp.metadata.version}
 
-    def new_memory(self) -> Memory:
+    def new_state(self) -> ModelState:
         """The memory of a new stream."""
-        return Memory(self._state_size)
+        return ModelState(self._state_size)
 
-    def classify(self, asked: Sequence[tuple[Window, Memory]]) -> list[dict[str, Probabilities]]:
+    def classify(self, asked: Sequence[tuple[Window, ModelState]]) -> list[dict[str, Probabilities]]:
         """Answer a batch: for each window, each model's ``float32[emotion]``. The windows are of different streams.
 
         One inference call of the MLP for each :data:`LOOKS` windows that are due, on a device for all; one of the LSTM for each
@@ -97,13 +97,13 @@ class Classifier:
             stepping.result()
         return [dict(memory.answers) for _, memory in asked]
 
-    def _run_of(self, bundle: Bundle, outputs: list[str]) -> Run:
-        return Bound(bundle.session, outputs, "cuda") if self._on_device else Direct(bundle.session, outputs)
+    def _run_of(self, bundle: Bundle, outputs: list[str]) -> Runner:
+        return IoBindingRunner(bundle.session, outputs, "cuda") if self._on_device else SessionRunner(bundle.session, outputs)
 
-    def _is_due(self, window: Window, memory: Memory) -> bool:
+    def _is_due(self, window: Window, memory: ModelState) -> bool:
         return window.is_final or window.begins or window.last_frame - memory.looked >= self._look_again
 
-    def _look(self, due: Sequence[tuple[Window, Memory]]) -> None:
+    def _look(self, due: Sequence[tuple[Window, ModelState]]) -> None:
         at_once = max(1, len(due)) if self._on_device else LOOKS
         for first in range(0, len(due), at_once):
             some = due[first : first + at_once]
@@ -115,8 +115,8 @@ class Classifier:
             for (window, memory), answer in zip(some, answers, strict=True):
                 memory.answers["mlp"], memory.looked = answer, window.last_frame
 
-    def _take_steps(self, asked: Sequence[tuple[Window, Memory]]) -> None:
-        by_length: dict[int, list[tuple[Window, Memory]]] = {}
+    def _take_steps(self, asked: Sequence[tuple[Window, ModelState]]) -> None:
+        by_length: dict[int, list[tuple[Window, ModelState]]] = {}
         for window, memory in asked:
             if len(window.new):
                 by_length.setdefault(len(window.new), []).append((window, memory))
@@ -133,7 +133,7 @@ class Classifier:
     def time_once(self, coefficients: int, repeats: int = 20) -> float:
         """Mean seconds that a hop of 0.1 s of one stream takes in the middle of an utterance, after warming up."""
         frames = np.zeros((int(self._window), coefficients), np.float32)
-        memory, taken = self.new_memory(), []
+        memory, taken = self.new_state(), []
         for number in range(repeats + 1):
             window = Window(frames, frames[: 3 * self.step], 10 * number, 0.0, 3.0, begins=not number, is_final=False)
             start = time.perf_counter()

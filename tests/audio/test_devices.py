@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stream_ser.audio.devices import Device, find_device
-from stream_ser.audio.source import AudioError
+from stream_ser.audio.sources.source import AudioError
 
 DEVICES = [
     Device(0, "HDA Intel PCH: ALC257 Analog (hw:0,0)", "ALSA", 2, 48_000, is_default=False),
@@ -47,7 +47,7 @@ def test_a_missing_portaudio_says_what_to_install() -> None:
     script = (
         "import ctypes.util, ctypes; ctypes.util.find_library = lambda name: None\n"
         "import sys; sys.argv = ['stream-ser', 'devices']\n"
-        "from stream_ser.cli import main; main()"
+        "from stream_ser.cli.app import main; main()"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.returncode == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_ser.audio.ring import Break, SampleRing, Signal
+from stream_ser.audio.ring import Discontinuity, SampleRing, WakeEvent
 
 
 def numbered(start: int, count: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def numbered(start: int, count: int) -> np.ndarray:
     steps=st.lists(st.tuples(st.sampled_from(["write", "read"]), st.integers(0, 120)), max_size=60),
 )
 def test_every_sample_is_read_in_order_or_counted_as_lost(capacity: int, steps: list[tuple[str, int]]) -> None:
-    ring = SampleRing(capacity, Signal())
+    ring = SampleRing(capacity, WakeEvent())
     written = position = 0
     for step, count in [*steps, ("read", capacity)]:
         if step == "write":
@@ -39,15 +39,15 @@ def test_every_sample_is_read_in_order_or_counted_as_lost(capacity: int, steps: 
     steps=st.lists(st.tuples(st.sampled_from(["write", "read", "break"]), st.integers(0, 40)), max_size=60),
 )
 def test_a_break_comes_between_the_samples_that_it_parts(capacity: int, steps: list[tuple[str, int]]) -> None:
-    ring = SampleRing(capacity, Signal())
+    ring = SampleRing(capacity, WakeEvent())
     written = position = 0
-    due: list[tuple[int, Break]] = []
+    due: list[tuple[int, Discontinuity]] = []
     for step, count in [*steps, *[("read", capacity)] * 2 * (len(steps) + 1)]:
         if step == "write":
             ring.write(numbered(written, count))
             written += count
         elif step == "break":
-            due.append((written, Break(count, 16_000)))
+            due.append((written, Discontinuity(count, 16_000)))
             ring.interrupt(due[-1][1])
         else:
             chunk = ring.read(count)
@@ -62,7 +62,7 @@ def test_a_break_comes_between_the_samples_that_it_parts(capacity: int, steps: l
 
 
 def test_nothing_is_lost_while_there_is_room() -> None:
-    ring = SampleRing(100, Signal())
+    ring = SampleRing(100, WakeEvent())
     for start in range(0, 1_000, 50):
         assert ring.room >= 50
         ring.write(numbered(start, 50))
@@ -72,7 +72,7 @@ def test_nothing_is_lost_while_there_is_room() -> None:
 
 
 def test_a_fast_writer_never_hands_torn_samples_to_the_reader() -> None:
-    ring, total = SampleRing(997, Signal()), 2_000_000
+    ring, total = SampleRing(997, WakeEvent()), 2_000_000
     position = lost = 0
 
     def write() -> None:
@@ -93,7 +93,7 @@ def test_a_fast_writer_never_hands_torn_samples_to_the_reader() -> None:
 
 
 def test_what_is_overwritten_while_it_is_read_is_lost_not_torn(monkeypatch: pytest.MonkeyPatch) -> None:
-    ring = SampleRing(100, Signal())
+    ring = SampleRing(100, WakeEvent())
     ring.write(numbered(0, 100))
     copy = np.concatenate
 
@@ -110,7 +110,7 @@ def test_what_is_overwritten_while_it_is_read_is_lost_not_torn(monkeypatch: pyte
 
 
 def test_a_signal_set_before_the_wait_is_not_missed_and_counts_once() -> None:
-    signal = Signal()
+    signal = WakeEvent()
     signal.set()
     signal.set()
     assert signal.wait(1.0)
@@ -118,7 +118,7 @@ def test_a_signal_set_before_the_wait_is_not_missed_and_counts_once() -> None:
 
 
 def test_a_write_wakes_the_waiting_reader() -> None:
-    signal = Signal()
+    signal = WakeEvent()
     ring = SampleRing(10, signal)
     woken = threading.Event()
     reader = threading.Thread(target=lambda: woken.set() if signal.wait(30.0) else None)
@@ -129,7 +129,7 @@ def test_a_write_wakes_the_waiting_reader() -> None:
 
 
 def test_a_reader_is_woken_for_no_fewer_samples_than_it_waits_for() -> None:
-    signal = Signal()
+    signal = WakeEvent()
     ring = SampleRing(100, signal)
     ring.wanted = 30
     ring.write(numbered(0, 20))

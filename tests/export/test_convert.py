@@ -7,14 +7,14 @@ import onnx
 import pytest
 from stream_ser_export import convert
 from stream_ser_export.convert import STEPPED_TOLERANCE, TOLERANCE, ParityError, export_bundle, export_stepped
-from stream_ser_train.bundling import calibrated
-from stream_ser_train.networks import LstmSettings, MlpSettings, Scale, answering, build
-from stream_ser_train.stepping import SteppingLstm
+from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, Scale, answering, build
+from stream_ser_train.networks.bundling import calibrated
+from stream_ser_train.networks.stepping import SteppingLstm
 from tiny_bundles import metadata
 
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, STEPPED, load_bundle
-from stream_ser.models.provider import CPU
+from stream_ser.models.providers import CPU
 from stream_ser.models.runtime import ort
 
 RNG = np.random.default_rng(0)

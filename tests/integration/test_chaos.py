@@ -21,9 +21,9 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from stream_ser import protocol
-from stream_ser.bench import resident_mb
+from stream_ser.bench.measure import resident_mb
 
-CHAOTIC = Path(__file__).with_name("chaotic.py")
+CHAOTIC = Path(__file__).parents[1] / "support/chaotic.py"
 MINUTES = 10.0
 STORMERS = 8
 

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from stream_ser import protocol
-from stream_ser.audio.file import DEMO as DEMO_FILE
+from stream_ser.audio.sources.file import DEMO as DEMO_FILE
 
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 
@@ -108,7 +108,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
 def test_the_daemon_loads_nothing_of_training() -> None:
     script = (
         "import sys; sys.argv = ['stream-ser', 'listen', '--input', 'demo', '--fast', '--port', '0', '--provider', 'cpu']\n"
-        "from stream_ser.cli import app\n"
+        "from stream_ser.cli.app import app\n"
         "app(standalone_mode=False)\n"
         "print('loaded', sorted({name.split('.')[0] for name in sys.modules}))"
     )
@@ -206,7 +206,7 @@ class TestRefusals:
             "import sys, importlib.util as u; found = u.find_spec\n"
             "u.find_spec = lambda name, *a: None if name == 'tensorflow' else found(name, *a)\n"
             "sys.argv = ['stream-ser', 'train', '--out', 'x']\n"
-            "from stream_ser.cli import main; main()"
+            "from stream_ser.cli.app import main; main()"
         )
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert result.returncode == 1

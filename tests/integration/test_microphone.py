@@ -18,7 +18,7 @@ from pulse import SoundServer
 from websockets.sync.client import connect
 
 from stream_ser import protocol
-from stream_ser.audio.file import DEMO
+from stream_ser.audio.sources.file import DEMO
 
 BACK = 5.0
 """Seconds within which a microphone that is back must be heard, but for the voice itself."""

@@ -17,8 +17,8 @@ from signals import Samples
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream_ser import protocol
-from stream_ser.audio.file import DEMO
 from stream_ser.audio.resample import resample
+from stream_ser.audio.sources.file import DEMO
 
 MANY = 50
 """Clients that speak at once."""

@@ -180,8 +180,8 @@ echo "cause: $CAUSE"
 systemctl --user stop stream-ser || true
 """
     sabotaged = (
-        "import threading; from stream_ser import cli, engine;"
-        " engine.Engine.step = lambda self: threading.Event().wait(); cli.main()"
+        "import threading; from stream_ser.cli import app; from stream_ser.core import engine;"
+        " engine.Engine.step = lambda self: threading.Event().wait(); app.main()"
     )
     told = manage(
         tmp_path,

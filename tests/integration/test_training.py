@@ -15,7 +15,7 @@ from speech_corpus import clip_name, write_corpus
 
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import MODELS, load_bundle
-from stream_ser.models.provider import CPU
+from stream_ser.models.providers import CPU
 
 TRAINING = 300.0
 """Seconds within which a slow machine must have trained something small."""

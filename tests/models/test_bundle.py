@@ -10,7 +10,7 @@ from tiny_bundles import metadata, tiny_model
 
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BundleError, decode_metadata, load_bundle
-from stream_ser.models.provider import CPU
+from stream_ser.models.providers import CPU
 
 FEATURES = MfccSettings()
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tiny_bundles import metadata, tiny_model
 
-from stream_ser.decision import Probabilities
 from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
 from stream_ser.models.classifier import MANY, load_classifier
-from stream_ser.models.provider import CPU, CUDA, ProviderChoice, ProviderError
+from stream_ser.models.decision import Probabilities
+from stream_ser.models.providers import CPU, CUDA, ProviderChoice, ProviderError
 from stream_ser.models.window import Frames, Window
 
 FEATURES = MfccSettings()
@@ -37,9 +37,9 @@ def window(seen: Frames, *, begins: bool = True, after: int = 0) -> Window:
 def test_the_bundled_models_answer_a_batch_as_they_answer_each_window(count: int) -> None:
     classifier = load_classifier(None, FEATURES, ProviderChoice.CPU, 3.0)
     asked = [window(frames(int(RNG.integers(35, 300)))) for _ in range(count)]
-    together = classifier.classify([(one, classifier.new_memory()) for one in asked])
+    together = classifier.classify([(one, classifier.new_state()) for one in asked])
     for one, answers in zip(asked, together, strict=True):
-        (alone,) = classifier.classify([(one, classifier.new_memory())])
+        (alone,) = classifier.classify([(one, classifier.new_state())])
         assert set(answers) == set(MODELS)
         for name in MODELS:
             np.testing.assert_allclose(answers[name], alone[name], atol=1e-5)
@@ -49,7 +49,7 @@ def test_the_bundled_models_answer_a_batch_as_they_answer_each_window(count: int
 def test_the_bundled_lstm_in_steps_answers_as_the_bundled_lstm_does() -> None:
     classifier, seen = load_classifier(None, FEATURES, ProviderChoice.CPU, 3.0), frames(240)
     windowed = load_bundle(BUNDLED / "lstm.onnx", FEATURES, [CPU]).session
-    memory = classifier.new_memory()
+    memory = classifier.new_state()
     for after, end in ((0, 36), (36, 44), (44, 57), (56, 58), (56, 240)):
         (answers,) = classifier.classify([(window(seen[:end], begins=not after, after=after), memory)])
         (expected,) = windowed.run(None, {"mfcc": seen[None, :end], "length": np.array([end], np.int32)})
@@ -58,7 +58,7 @@ def test_the_bundled_lstm_in_steps_answers_as_the_bundled_lstm_does() -> None:
 
 def test_the_mlp_looks_again_when_enough_is_new_and_at_the_end(bundles: Path) -> None:
     classifier, seen = load_classifier(bundles, FEATURES, ProviderChoice.CPU, 3.0), frames(120)
-    memory = classifier.new_memory()
+    memory = classifier.new_state()
 
     def answer(end: int, *, begins: bool = False, is_final: bool = False) -> Probabilities:
         one = Window(seen[:end], seen[:0], 0, 0.0, 1.0, begins, is_final)
@@ -76,9 +76,9 @@ def test_the_mlp_looks_again_when_enough_is_new_and_at_the_end(bundles: Path) ->
 
 def test_an_utterance_begins_with_nothing_remembered(bundles: Path) -> None:
     classifier = load_classifier(bundles, FEATURES, ProviderChoice.CPU, 3.0)
-    used, second = classifier.new_memory(), window(frames(48))
+    used, second = classifier.new_state(), window(frames(48))
     classifier.classify([(window(frames(60)), used)])
-    (after,), (fresh,) = classifier.classify([(second, used)]), classifier.classify([(second, classifier.new_memory())])
+    (after,), (fresh,) = classifier.classify([(second, used)]), classifier.classify([(second, classifier.new_state())])
     np.testing.assert_array_equal(after["lstm"], fresh["lstm"])
 
 
@@ -122,7 +122,7 @@ class TestWithDriver:
     def test_cuda_answers_as_the_cpu_does(self, count: int) -> None:
         on_cpu, on_cuda = (load_classifier(None, FEATURES, choice, 3.0) for choice in (ProviderChoice.CPU, ProviderChoice.CUDA))
         assert on_cuda.provider == CUDA
-        streams = [(frames(120), on_cpu.new_memory(), on_cuda.new_memory()) for _ in range(count)]
+        streams = [(frames(120), on_cpu.new_state(), on_cuda.new_state()) for _ in range(count)]
         for after, end in ((0, 60), (60, 72), (72, 120)):
             hop = [window(seen[:end], begins=not after, after=after) for seen, _, _ in streams]
             expected = on_cpu.classify([(one, memory) for one, (_, memory, _) in zip(hop, streams, strict=True)])

@@ -1,0 +1,19 @@
+"""Files that are there whole or not at all, however many processes write them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(file: Path) -> Iterator[Path]:
+    """Give a path of the writer's own, with the same suffix, that becomes ``file`` when the block ends well."""
+    partial = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
+    try:
+        yield partial
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What fills a ring: microphones and files."""

@@ -1,0 +1,227 @@
+"""A PortAudio input device as a source that may come and go."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_ser.audio.devices import (
+    Device,
+    NoDeviceError,
+    find_device,
+    input_devices,
+    portaudio,
+    refresh_devices,
+    supported_rates,
+    without_chatter,
+)
+from stream_ser.audio.ring import Discontinuity, SampleRing
+from stream_ser.audio.sources.source import AudioError, SourceState, Tell
+
+STALL = 1.0
+"""Seconds without a block after which a device is taken for lost."""
+
+OPENING = 2.0
+"""Seconds that the first block may take."""
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries to open a lost device, at most; the first try comes at once."""
+
+USUAL_RATE = 48_000
+"""Hz, where a device is not known yet."""
+
+_BLOCK = 0.01
+"""Seconds that PortAudio gives at once: short beside a hop."""
+
+_LOOK = 0.25
+"""Seconds between two looks at an open device."""
+
+_CLOSING = 1.0
+"""Seconds that a device may take to be closed at the end."""
+
+_PLACE = re.compile(r" \(hw:\d+,\d+\)$")
+"""Where ALSA found a device: changes when it is plugged in again."""
+
+_REMEDIES = {
+    -9985: "another program holds it, or it is gone: close that program or plug it in again",
+    -9996: "it is gone: plug it in again",
+    -9997: "it takes none of its rates: choose another device (stream-ser devices)",
+    -9998: "it has not that many channels: choose another --channel",
+}
+"""What to do about errors of PortAudio, by their number (portaudio.h)."""
+
+
+def _rates(device: Device) -> Iterator[int]:
+    yield device.sample_rate
+    yield from reversed(supported_rates(device))
+
+
+def _now() -> float:
+    """Seconds, those included that a sleeping machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Microphone:
+    """Captures an input device at a rate of its own, in mono, for as long as it is there; waits for it where it is not.
+
+    A device that is gone, gives no block for :data:`STALL` or is not there at the start is told of as lost, and taken again,
+    the same one by its name, when it is back. No other is taken in its place.
+
+    Args:
+        wanted: number of the device or part of its name; None for the one that is the default at the start.
+        channel: of the device, from 1; None for the mean of the first two.
+    """
+
+    def __init__(self, wanted: str | None, channel: int | None = None) -> None:
+        self._wanted, self._channel = wanted, channel
+        self.name = "the default input" if wanted is None else wanted
+        self.host_api = ""
+        self.sample_rate = 0
+        self.overflows = 0
+        self.failure: str | None = None
+        self._stream: Any = None
+        self._lost = False
+        self._counting = False
+        """Whether the stream has begun, so that time without sound is missing from it."""
+        self._change: tuple[str | None, int | None] | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, ring: SampleRing, tell: Tell) -> None:
+        self._ring, self._tell = ring, tell
+        self._latest = _now()
+        """When the newest block came, or the start."""
+        portaudio()
+        with without_chatter():
+            self._try_to_open()
+        self._thread = threading.Thread(target=self._watch, name="microphone", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSING)
+            if self._thread.is_alive():
+                # In a sound system that stands still. At exit sounddevice would wait for it too, and close the stream twice.
+                atexit.unregister(portaudio()._exit_handler)
+                return
+        self._close()
+
+    def change(self, wanted: str | None, channel: int | None) -> None:
+        """Capture another device, or another channel, from the next look on."""
+        self._change = wanted, channel
+
+    def _watch(self) -> None:
+        pause = _LOOK
+        while not self._stop.wait(pause):
+            if self._change is not None:
+                (self._wanted, self._channel), self._change = self._change, None
+                self._lose("the settings name another")
+                self._close()
+                pause = 0.0
+            elif self._stream is None:
+                with without_chatter():
+                    refresh_devices()
+                    self._try_to_open()
+                pause = _LOOK if self._stream is not None else min(2.0 * pause, LONGEST_PAUSE)
+            elif (reason := self._trouble()) is not None:
+                self._lose(f"{self.name}: {reason}")  # first: to close waits as long as the sound system stands still
+                self._close()
+                pause = _LOOK
+            elif self._lost and self._latest > self._opened:
+                self._lost = False
+                self._tell(SourceState.RESTORED, "")
+
+    def _trouble(self) -> str | None:
+        try:
+            if not self._stream.active:
+                return "the sound system stopped it"
+        except portaudio().PortAudioError as error:
+            return str(error)
+        silent = _now() - max(self._latest, self._opened)
+        return f"no sound for {silent:.0f} s" if silent > (STALL if self._latest > self._opened else OPENING) else None
+
+    def _lose(self, reason: str) -> None:
+        self._lost = self._counting = True
+        self._ring.interrupt(Discontinuity(0, self.sample_rate or USUAL_RATE))  # ends the utterance in progress
+        self._tell(SourceState.LOST, reason)
+
+    def _try_to_open(self) -> None:
+        try:
+            device = find_device(self._wanted, input_devices())
+        except AudioError as error:
+            if self._thread is None and not isinstance(error, NoDeviceError):
+                raise
+            if not self._lost:
+                self._lose(str(error))
+            return
+        # From now on this one, wherever it is plugged in.
+        self._wanted = _PLACE.sub("", device.name)
+        self.name, self.host_api = device.name, device.host_api
+        reason = self._open(device)
+        if reason is not None and not self._lost:
+            self._lose(reason)
+
+    def _open(self, device: Device) -> str | None:
+        """Open it at its own rate, or at one that it takes; return why not, if it does not."""
+        sounddevice = portaudio()
+        reason = None
+        for rate in _rates(device):
+            try:
+                self._listen(sounddevice, device, rate)
+            except sounddevice.PortAudioError as error:
+                number = int(error.args[1]) if len(error.args) > 1 else 0
+                reason = f"{device.name} does not open ({error.args[0]}); {_REMEDIES.get(number, 'check the sound server')}"
+                if number != -9997:
+                    break
+            else:
+                return None
+        return reason
+
+    def _listen(self, sounddevice: Any, device: Device, rate: int) -> None:
+        # Two at least, also for the first: of a device opened with one, a sound server gives the mean of all.
+        channels = max(min(device.channels, 2), self._channel or 1)
+        mono, first = np.zeros(rate, np.float32), True
+
+        def capture(block: NDArray[np.float32], frames: int, _time: object, status: Any) -> None:
+            nonlocal first
+            if status:
+                self.overflows += 1
+            now = _now()
+            missing = now - self._latest - frames / rate
+            if first or missing > STALL:
+                # What a device takes to open for the first time is before the stream began.
+                self._ring.interrupt(Discontinuity(max(0, round(missing * rate)) if self._counting else 0, rate))
+                first, self._counting = False, True
+            self._latest = now
+            if self._channel is None:
+                np.mean(block, axis=1, out=mono[:frames])
+            else:
+                mono[:frames] = block[:, self._channel - 1]
+            self._ring.write(mono[:frames])
+
+        stream = sounddevice.InputStream(
+            device=device.number,
+            samplerate=rate,
+            channels=channels,
+            dtype="float32",
+            blocksize=round(_BLOCK * rate),
+            latency="low",
+            callback=capture,
+        )
+        self.sample_rate, self._opened = rate, _now()
+        stream.start()
+        self._stream = stream
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.abort(ignore_errors=True)
+            self._stream.close(ignore_errors=True)
+            self._stream = None

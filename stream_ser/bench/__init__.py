@@ -1,0 +1,1 @@
+"""What ``stream-ser bench`` measures. Nothing imports it but its command."""

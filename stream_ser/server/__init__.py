@@ -1,0 +1,1 @@
+"""WebSocket and HTTP: labels out, clients' own audio in."""

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from needs import need
+
+from stream_ser.server.port_owner import holder
+
+LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+
+
+def test_a_program_of_this_user_is_named_with_its_process() -> None:
+    need(Path("/proc/net/tcp").exists(), "Linux")
+    with subprocess.Popen([sys.executable, "-c", LISTENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        assert holder("127.0.0.1", port) == f"{Path(sys.executable).name} (process {other.pid})"
+        other.communicate("\n")
+
+
+def test_where_nobody_is_seen_it_is_another_program() -> None:
+    with socket.socket() as bound:  # bound, not listening
+        bound.bind(("127.0.0.1", 0))
+        assert holder("127.0.0.1", bound.getsockname()[1]) == "another program"

@@ -1,0 +1,65 @@
+"""Signals that need no recording, and a detector that takes them for speech."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_ser.features import OffsetRemoval
+from stream_ser.speech.detector import VadFrame
+
+RATE = 16_000
+
+Samples = NDArray[np.float32]
+
+
+class Syllables:
+    """A detector for tests without speech: loud is speech."""
+
+    def __init__(self, chunk: int = 512) -> None:
+        self._chunk = chunk
+        self._tail = np.empty(0, np.float32)
+
+    def push(self, samples: Samples) -> list[VadFrame]:
+        buffer = np.concatenate((self._tail, samples))
+        count = len(buffer) // self._chunk
+        self._tail = buffer[count * self._chunk :]
+        chunks = buffer[: count * self._chunk].reshape(count, self._chunk)
+        return [
+            said(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
+            for chunk in chunks
+        ]
+
+    def reset(self) -> None:
+        self._tail = np.empty(0, np.float32)
+
+
+def said(probability: float, level: float = -30.0) -> VadFrame:
+    """What a detector says of a chunk."""
+    return VadFrame(probability, level)
+
+
+def voice(seconds: float, rng: np.random.Generator) -> Samples:
+    """A buzz with some noise: nothing like speech to Silero, speech to Syllables."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    buzz = sum(np.sin(2 * np.pi * 120 * k * time + k) / k for k in range(1, 20))
+    return (0.1 * buzz + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def without_offset(signal: Samples, hop: int = RATE // 10) -> Samples:
+    """The signal as the extractor of a recogniser gets it."""
+    removal, rest = OffsetRemoval(RATE, hop), signal.copy()
+    for start in range(0, len(rest), hop):
+        removal.remove(rest[start : start + hop])
+    return rest
+
+
+def talk_over_background() -> Samples:
+    """A voice for one second, after and before others 26 dB below it for one second each."""
+    rng = np.random.default_rng(2)
+    others = [np.float32(0.12) * voice(1.0, rng) for _ in range(2)]
+    return np.concatenate((silence(0.5), others[0], voice(1.0, rng) * 2.4, others[1], silence(0.9)))

@@ -1,0 +1,1 @@
+"""Altered copies of clips and of frames."""

@@ -1,0 +1,1 @@
+"""Corpora, clips, splits, and the utterances in them."""

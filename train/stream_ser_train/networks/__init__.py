@@ -1,0 +1,1 @@
+"""The networks, and what becomes of them at export."""
