@@ -18,6 +18,16 @@ from stream_ser.models.bundle import MODELS, STEPPED
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+TIERS = ("unit", "integration", "training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test stands in one tier, so that ``make unit`` is all that can be run before each commit."""
+    for item in items:
+        if sum(item.get_closest_marker(tier) is not None for tier in TIERS) != 1:
+            raise pytest.UsageError(f"{item.nodeid} needs one of the markers {', '.join(TIERS)}: pytestmark = pytest.mark.unit")
+
+
 @pytest.fixture
 def ravdess() -> Path:
     """The real data set, where STREAM_SER_DATA names it."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.unit
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"stream_ser": ROOT, "stream_ser_train": ROOT / "train", "stream_ser_export": ROOT / "export"}
 

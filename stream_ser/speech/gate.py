@@ -68,7 +68,8 @@ class SpeechGate:
 
     Speech begins with ``onset_chunks`` chunks in a row at or above :data:`ONSET_THRESHOLD`; it ends after ``hang_chunks`` in
     a row below :data:`OFFSET_THRESHOLD`. The gap between the two thresholds keeps a wavering probability from chopping an
-    utterance. Where a voice turns out to stand far above what the utterance began with, it began with the background: its start moves on.
+    utterance. Where a voice turns out to stand far above what the utterance began with, it began with the background: its
+    start moves on.
     """
 
     onset_chunks: int = 4

@@ -8,6 +8,8 @@ import pytest
 from stream_ser.audio.devices import Device, find_device
 from stream_ser.audio.sources.source import AudioError
 
+pytestmark = pytest.mark.unit
+
 DEVICES = [
     Device(0, "HDA Intel PCH: ALC257 Analog (hw:0,0)", "ALSA", 2, 48_000, is_default=False),
     Device(3, "Blue Yeti: USB Audio (hw:1,0)", "ALSA", 2, 44_100, is_default=False),

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from stream_ser.audio.resample import Resampler, resample
 
+pytestmark = pytest.mark.unit
+
 
 def tone(rate: int, hertz: float, seconds: float = 1.0) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)).astype(np.float32)

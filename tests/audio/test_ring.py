@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from stream_ser.audio.ring import Discontinuity, SampleRing, WakeEvent
 
+pytestmark = pytest.mark.unit
+
 
 def numbered(start: int, count: int) -> np.ndarray:
     return np.arange(start, start + count, dtype=np.float32)

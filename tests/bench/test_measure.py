@@ -16,6 +16,8 @@ from stream_ser.models.providers import CPU, ProviderChoice
 from stream_ser.speech.detector import VoiceActivity
 from stream_ser.speech.gate import SpeechGate
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:

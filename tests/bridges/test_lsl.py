@@ -14,6 +14,8 @@ import pytest
 from stream_ser import protocol
 from stream_ser.bridges import lsl
 
+pytestmark = pytest.mark.unit
+
 WAIT = 20.0
 LABELS = ("calm", "angry")
 

@@ -19,6 +19,8 @@ from stream_ser import protocol
 from stream_ser.bridges import BridgeError, mqtt
 from stream_ser.bridges.mqtt import State
 
+pytestmark = pytest.mark.integration
+
 WAIT = 20.0
 EMOTION = protocol.Emotion(
     start=0.0, end=1.0, label="angry", confidence=0.75, probabilities={"calm": 0.25, "angry": 0.75}, models={}, is_final=True

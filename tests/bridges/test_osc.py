@@ -7,6 +7,8 @@ import pytest
 from stream_ser import protocol
 from stream_ser.bridges import BridgeError, osc, place
 
+pytestmark = pytest.mark.unit
+
 EMOTION = protocol.Emotion(
     start=0.0, end=1.0, label="angry", confidence=0.75, probabilities={"calm": 0.25, "angry": 0.75}, models={}, is_final=True
 )

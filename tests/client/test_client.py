@@ -15,6 +15,8 @@ from stream_ser.client import AsyncClient, Client, ClientError
 from stream_ser.protocol import ServerMessage, Subscribe
 from stream_ser.server.app import Access, Server
 
+pytestmark = pytest.mark.unit
+
 WAIT = 20.0
 GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 

@@ -21,6 +21,8 @@ from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.providers import ProviderChoice
 from stream_ser.models.window import Window
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def classifier(bundles: Path) -> Classifier:

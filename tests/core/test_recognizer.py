@@ -14,6 +14,8 @@ from stream_ser.features import MfccSettings, StreamingMfcc
 from stream_ser.models.decision import Probabilities
 from stream_ser.models.window import Window
 
+pytestmark = pytest.mark.unit
+
 
 def new(**changed: float) -> Recognizer:
     return Recognizer(MfccSettings(), detector=Syllables(), **changed)  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from stream_ser.daemon.doctor import examine, runtime_wheels, sound_server
 from stream_ser.daemon.settings import Settings, load_settings
 from stream_ser.errors import UserError
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture
 def settings(bundles: Path) -> Settings:

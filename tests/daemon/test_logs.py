@@ -11,6 +11,8 @@ import pytest
 from stream_ser import logs
 from stream_ser.logs import OFTEN, SPAN, LogFormat, Repetition
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture(autouse=True)
 def only_own_handlers() -> Iterator[None]:

@@ -7,6 +7,8 @@ import pytest
 
 from stream_ser.daemon.sd_notify import notify
 
+pytestmark = pytest.mark.unit
+
 
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)

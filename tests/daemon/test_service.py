@@ -7,6 +7,8 @@ import pytest
 
 from stream_ser.daemon.service import command_line, options, unit
 
+pytestmark = pytest.mark.unit
+
 UNIT = Path(__file__).parents[2] / "systemd/stream-ser.service"
 
 

@@ -9,6 +9,8 @@ from stream_ser.daemon import settings
 from stream_ser.daemon.settings import Settings, SettingsError, explain, load_settings
 from stream_ser.models.providers import ProviderChoice
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

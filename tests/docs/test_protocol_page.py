@@ -4,6 +4,10 @@ import json
 import runpy
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.unit
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 

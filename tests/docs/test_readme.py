@@ -6,10 +6,14 @@ import json
 import runpy
 from pathlib import Path
 
+import pytest
+
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, load_bundle
 from stream_ser.models.decision import FUSED_TEMPERATURE, DecisionSettings
 from stream_ser.models.providers import CPU
+
+pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from stream_ser_export.atomic_write import atomic_write
 
+pytestmark = pytest.mark.training
+
 
 def write_both(file: Path) -> None:
     with atomic_write(file) as one, atomic_write(file) as other:

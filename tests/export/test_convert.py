@@ -17,6 +17,8 @@ from stream_ser.models.bundle import BUNDLED, MODELS, STEPPED, load_bundle
 from stream_ser.models.providers import CPU
 from stream_ser.models.runtime import ort
 
+pytestmark = pytest.mark.training
+
 RNG = np.random.default_rng(0)
 COEFFICIENTS = MfccSettings().coefficients
 LSTM = LstmSettings()

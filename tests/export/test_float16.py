@@ -12,6 +12,8 @@ from stream_ser_export.float16 import store_as_float16
 from stream_ser.models.providers import CPU
 from stream_ser.models.runtime import ort
 
+pytestmark = pytest.mark.training
+
 RNG = np.random.default_rng(0)
 FINE = RNG.standard_normal((40, 50)).astype(np.float32)
 """No float16 holds these."""

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from stream_ser.features import FrameHistory
 
+pytestmark = pytest.mark.unit
+
 
 def numbered(start: int, count: int) -> np.ndarray:
     return np.repeat(np.arange(start, start + count, dtype=np.float32)[:, None], 2, axis=1)

@@ -10,6 +10,8 @@ from python_speech_features import mfcc
 
 from stream_ser.features import MfccSettings, StreamingMfcc
 
+pytestmark = pytest.mark.unit
+
 DEFAULT = MfccSettings()
 OTHER = MfccSettings(
     sample_rate=8_000, frame_length=200, frame_step=80, fft_length=256, filters=26, coefficients=13, low_hz=0.0,

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from stream_ser.features import OffsetRemoval
 
+pytestmark = pytest.mark.unit
+
 RATE = 16_000
 HOP = 1_600
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from process import Command, refused
 from pythonosc.osc_message import OscMessage
+
+pytestmark = pytest.mark.integration
 
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 

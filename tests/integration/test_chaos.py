@@ -23,6 +23,8 @@ from websockets.sync.client import connect
 from stream_ser import protocol
 from stream_ser.bench.measure import resident_mb
 
+pytestmark = pytest.mark.integration
+
 CHAOTIC = Path(__file__).parents[1] / "support/chaotic.py"
 MINUTES = 10.0
 STORMERS = 8

@@ -16,6 +16,8 @@ import pytest
 from needs import need, need_programs
 from process import WAIT, Command
 
+pytestmark = pytest.mark.integration
+
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 TOKEN = "a-token-of-some-length"
 

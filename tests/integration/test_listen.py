@@ -24,6 +24,8 @@ from websockets.sync.client import ClientConnection, connect
 from stream_ser import protocol
 from stream_ser.audio.sources.file import DEMO as DEMO_FILE
 
+pytestmark = pytest.mark.integration
+
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 
 

@@ -20,6 +20,8 @@ from websockets.sync.client import connect
 from stream_ser import protocol
 from stream_ser.audio.sources.file import DEMO
 
+pytestmark = pytest.mark.integration
+
 BACK = 5.0
 """Seconds within which a microphone that is back must be heard, but for the voice itself."""
 

@@ -20,6 +20,8 @@ from stream_ser import protocol
 from stream_ser.audio.resample import resample
 from stream_ser.audio.sources.file import DEMO
 
+pytestmark = pytest.mark.integration
+
 MANY = 50
 """Clients that speak at once."""
 

@@ -14,6 +14,8 @@ import soundfile
 from needs import need, need_programs
 from process import WAIT
 
+pytestmark = pytest.mark.integration
+
 UNITS = Path(__file__).parents[2] / "systemd"
 PROGRAM = Path(sys.executable).parent / "stream-ser"
 

@@ -17,6 +17,8 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import MODELS, load_bundle
 from stream_ser.models.providers import CPU
 
+pytestmark = pytest.mark.integration
+
 TRAINING = 300.0
 """Seconds within which a slow machine must have trained something small."""
 

@@ -12,6 +12,8 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BundleError, decode_metadata, load_bundle
 from stream_ser.models.providers import CPU
 
+pytestmark = pytest.mark.unit
+
 FEATURES = MfccSettings()
 
 

@@ -17,6 +17,8 @@ from stream_ser.models.decision import Probabilities
 from stream_ser.models.providers import CPU, CUDA, ProviderChoice, ProviderError
 from stream_ser.models.window import Frames, Window
 
+pytestmark = pytest.mark.unit
+
 FEATURES = MfccSettings()
 RNG = np.random.default_rng(0)
 DRIVER = ctypes.util.find_library("cuda") is not None

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from stream_ser.events import UNCERTAIN
 from stream_ser.models.decision import Decision, DecisionSettings, Probabilities, fuse
 
+pytestmark = pytest.mark.unit
+
 LABELS = ("a", "b", "c", "d", "e")
 
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from stream_ser.features import MfccSettings
+from stream_ser.models import runners
 from stream_ser.models.bundle import BUNDLED, load_bundle
 from stream_ser.models.providers import CPU
 from stream_ser.models.runners import Feed, IoBindingRunner, SessionRunner
+
+pytestmark = pytest.mark.unit
 
 RNG = np.random.default_rng(0)
 STEPS = ["probabilities", "next_state"]

@@ -8,6 +8,8 @@ from rich.console import Console
 from stream_ser import protocol
 from stream_ser.outputs.console import LabelView
 
+pytestmark = pytest.mark.unit
+
 
 def emotion(label: str, end: float, *, is_final: bool = False) -> protocol.Emotion:
     probabilities = {"sad": 0.7, "calm": 0.3}

@@ -14,6 +14,8 @@ from stream_ser import protocol
 from stream_ser.outputs import recorder as recording
 from stream_ser.outputs.recorder import Recording, RecordingError
 
+pytestmark = pytest.mark.unit
+
 RATE = 16_000
 HELLO = protocol.Hello(
     protocol=protocol.VERSION, version="0", source="yeti", host_api="ALSA", sample_rate=48_000, started_at=1_700_000_000.25,

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from stream_ser import events, protocol
 
+pytestmark = pytest.mark.unit
+
 EVENTS: list[events.Event] = [
     events.SpeechStart(1.5),
     events.Emotion(1.5, 2.5, "sad", {"sad": 0.75, "calm": 0.25}, {"lstm": {"sad": 1.0, "calm": 0.0}}, is_final=True),

@@ -25,6 +25,8 @@ from stream_ser.server.auth import BEARER_PROTOCOL, tls
 from stream_ser.server.http import Page, Pages
 from stream_ser.server.subscriber import QUEUE
 
+pytestmark = pytest.mark.unit
+
 GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 WAIT = 20.0
 

@@ -9,6 +9,8 @@ from websockets.datastructures import Headers
 
 from stream_ser.server.auth import BEARER_PROTOCOL, AccessError, is_loopback, read_token, shows_token, tls
 
+pytestmark = pytest.mark.unit
+
 TOKEN = "abcdefghijklmnop-0123"
 
 

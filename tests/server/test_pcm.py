@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from stream_ser.protocol import AudioFormat, AudioStart
 from stream_ser.server.pcm import BURST, LATE, AudioReader, Pace
 
+pytestmark = pytest.mark.unit
+
 FORMATS = [(AudioFormat.S16LE, "<i2"), (AudioFormat.F32LE, "<f4")]
 
 

@@ -17,6 +17,8 @@ from stream_ser.protocol import AudioEnd, AudioStart, Error, Reset
 from stream_ser.server.pcm import BURST
 from stream_ser.server.upload_session import AudioSession
 
+pytestmark = pytest.mark.unit
+
 START = AudioStart(sample_rate=RATE)
 
 

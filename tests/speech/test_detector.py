@@ -11,6 +11,8 @@ from stream_ser.audio.sources.file import DEMO
 from stream_ser.speech.detector import CHUNK, VadFrame, VoiceActivity
 from stream_ser.speech.gate import SpeechGate, Utterance
 
+pytestmark = pytest.mark.unit
+
 SPEECH, SILENCE, UNDECIDED = said(0.9), said(0.1, -60.0), said(0.45)
 
 

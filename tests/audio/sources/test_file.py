@@ -12,6 +12,8 @@ from stream_ser.audio.ring import SampleRing, WakeEvent
 from stream_ser.audio.sources.file import DEMO, FileSource
 from stream_ser.audio.sources.source import AudioError
 
+pytestmark = pytest.mark.unit
+
 
 def play(source: FileSource, capacity: int = 1_000) -> np.ndarray:
     """Everything that the source writes, read from a ring far smaller than the file."""

@@ -5,6 +5,8 @@ import pytest
 from signals import voice
 from stream_ser_train.augmentation.clips import CopySettings, augment, reverberate
 
+pytestmark = pytest.mark.training
+
 SAMPLES = voice(1.0, np.random.default_rng(0))
 SETTINGS = CopySettings()
 

@@ -9,6 +9,8 @@ from stream_ser_train.augmentation.frames import FrameAlterations, FrameAugmenta
 
 from stream_ser.features import MfccSettings, StreamingMfcc
 
+pytestmark = pytest.mark.training
+
 FEATURES = MfccSettings()
 NONE = FrameAlterations(tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0, share=1.0)
 

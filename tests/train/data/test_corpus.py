@@ -13,6 +13,8 @@ from stream_ser_train.data.corpus import CorpusError, default_place, describe_wo
 
 from stream_ser.events import EMOTIONS
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -13,6 +13,8 @@ import pytest
 from rich.console import Console
 from stream_ser_train.data.download import DownloadError, download
 
+pytestmark = pytest.mark.training
+
 CONTENT = np.random.default_rng(0).bytes(1_500_000)
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 

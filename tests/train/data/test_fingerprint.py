@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from stream_ser_train.data.fingerprint import HEARING, fingerprint
 
+pytestmark = pytest.mark.training
+
 CODE = '''"""A page."""
 
 def double(number: int) -> int:

@@ -7,6 +7,8 @@ from speech_corpus import clip
 from stream_ser_train.data.corpus import Clip, CorpusError
 from stream_ser_train.data.splits import ACTOR_FOLDS, across, at_random, by_speaker, fold_of
 
+pytestmark = pytest.mark.training
+
 
 def clips(actors: range) -> list[Clip]:
     return [

@@ -16,6 +16,8 @@ from stream_ser.core.recognizer import Recognizer, windows
 from stream_ser.features import MfccSettings, StreamingMfcc
 from stream_ser.models.window import Window
 
+pytestmark = pytest.mark.training
+
 FEATURES = MfccSettings()
 
 

@@ -27,6 +27,8 @@ from stream_ser_train.report.progress import silent
 
 from stream_ser.features import MfccSettings
 
+pytestmark = pytest.mark.training
+
 BRIEF = Recipe(
     copies=CopySettings(count=1),
     models={

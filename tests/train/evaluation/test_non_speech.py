@@ -11,6 +11,8 @@ from stream_ser_train.evaluation.non_speech import BLOCK, LEVELS_DB, SIGNALS, bl
 
 from stream_ser.audio.sources.file import DEMO
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("name", sorted(SIGNALS))
 def test_a_signal_is_as_long_and_loud_as_it_says_and_the_same_each_time(name: str) -> None:

@@ -5,6 +5,8 @@ import pytest
 from signals import voice
 from stream_ser_train.evaluation.robustness import CONDITIONS
 
+pytestmark = pytest.mark.training
+
 RATE = 16_000
 RNG = np.random.default_rng
 SPEECH = voice(1.0, RNG(0))

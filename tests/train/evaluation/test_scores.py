@@ -5,6 +5,8 @@ import pytest
 from sklearn.metrics import recall_score
 from stream_ser_train.evaluation.scores import pool, score
 
+pytestmark = pytest.mark.training
+
 
 def one_hot(answers: list[int]) -> np.ndarray:
     return np.eye(8, dtype=np.float32)[answers]

@@ -14,6 +14,8 @@ from stream_ser_train.fitting.recipe import FULL, FitSettings, ModelRecipe, Reci
 from stream_ser_train.networks.architectures import MlpSettings
 from stream_ser_train.report.progress import silent
 
+pytestmark = pytest.mark.training
+
 
 def test_each_variant_differs_in_one_thing_from_the_brief_form_of_the_shipped_recipe() -> None:
     tried = variants(FULL)

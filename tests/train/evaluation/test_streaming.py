@@ -12,6 +12,8 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.decision import Probabilities
 from stream_ser.models.window import Window
 
+pytestmark = pytest.mark.training
+
 FEATURES = MfccSettings()
 
 

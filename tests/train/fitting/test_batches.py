@@ -9,6 +9,8 @@ from stream_ser_train.fitting.batches import TrainingSet, measure, pad
 
 from stream_ser.features import MfccSettings
 
+pytestmark = pytest.mark.training
+
 
 def heard(actor: int, *copies: list[int], emotion: int = 1) -> Heard:
     """A clip whose utterances have the given lengths by copy; frame t of copy c holds (t, c)."""

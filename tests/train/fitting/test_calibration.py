@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_ser_train.fitting.calibration import even, reliability, risk_by_coverage, shares, soften, temperature, withhold
 
+pytestmark = pytest.mark.training
+
 
 def drawn(sharpness: float, clips: int = 40_000, seed: int = 0) -> tuple[np.ndarray, list[int]]:
     """Answers whose logits are ``sharpness`` times those that the truth was drawn from."""

@@ -19,6 +19,8 @@ from stream_ser_train.report.progress import Step, silent
 
 from stream_ser.features import MfccSettings
 
+pytestmark = pytest.mark.training
+
 FEATURES = MfccSettings(filters=40, coefficients=30)
 SHORT = FitSettings(epochs=6, batch=16, checkpoint_every=2)
 NETWORKS: dict[str, LstmSettings | MlpSettings] = {"lstm": LstmSettings(projection=32, units=64), "mlp": MlpSettings()}

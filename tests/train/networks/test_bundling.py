@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from stream_ser_train.evaluation.predict import calibrate
 from stream_ser_train.fitting.calibration import shares
 from stream_ser_train.networks.architectures import MlpSettings, Scale, answering, build, joined
 from stream_ser_train.networks.bundling import calibrated
+
+pytestmark = pytest.mark.training
 
 
 def test_the_graph_that_ships_answers_as_the_evaluated_one_was_calibrated() -> None:

@@ -16,6 +16,8 @@ from stream_ser_train.networks.layers import (
     running_mean,
 )
 
+pytestmark = pytest.mark.training
+
 RNG = np.random.default_rng(0)
 SCALE = Scale(np.zeros(30), np.ones(30))
 STACK = 3

@@ -11,6 +11,8 @@ from stream_ser_train.networks.architectures import LstmSettings, Scale, joined,
 from stream_ser_train.networks.bundling import calibrated
 from stream_ser_train.networks.stepping import SteppingLstm
 
+pytestmark = pytest.mark.training
+
 RNG = np.random.default_rng(0)
 WIDTH, STEP = 12, 4
 SETTINGS = LstmSettings(members=2, stack=STEP, projection=16, units=20, attention=8)
