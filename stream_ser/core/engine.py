@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from stream_ser import features
 from stream_ser.audio.resample import Resampler
 from stream_ser.audio.ring import Chunk, SampleRing, WakeEvent
+from stream_ser.core.observer import EngineObserver, NoObserver
 from stream_ser.core.recognizer import Hop, Recognizer
-from stream_ser.daemon import metrics
 from stream_ser.events import OVERFLOW, Event
-from stream_ser.models.classifier import Classifier, ModelState
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import Classifier, ModelState, load_classifier
+from stream_ser.models.providers import ProviderChoice
 from stream_ser.models.window import Window
 from stream_ser.speech import detector as vad
 
@@ -28,6 +31,9 @@ _Found = TypeVar("_Found")
 
 Deliver = Callable[[list[Event]], None]
 """Takes events of one stream, on the worker's thread, and returns at once."""
+
+OnEnd = Callable[[BaseException | None], None]
+"""Called on the worker's thread after the last event of a stream; with the exception where one ended it."""
 
 BLOCK = 64
 """Hops that are heard at a time: of more, what is computed no longer fits into the processor's cache."""
@@ -59,7 +65,7 @@ class Stream:
         memory: ModelState,
         filled: WakeEvent,
         deliver: Deliver,
-        on_end: Callable[[], None],
+        on_end: OnEnd,
         tap: AudioTap | None,
     ) -> None:
         self.ring = SampleRing(round(RING_SECONDS * sample_rate), filled)
@@ -77,6 +83,21 @@ class Stream:
         """A break that comes when what is ready is heard."""
         self._block = max(1, sample_rate // 10)
         self._closing = False
+
+    @property
+    def time(self) -> float:
+        """Seconds of the stream taken so far."""
+        return self.recognizer.time
+
+    @property
+    def repaired(self) -> int:
+        """Samples so far that were not finite."""
+        return self.recognizer.repaired
+
+    @property
+    def clipped(self) -> int:
+        """Samples so far at full scale."""
+        return self.recognizer.clipped
 
     def pull(self) -> Hop | Window | None:
         """Take what the ring holds, until a hop is to be heard, a window wants an answer, or nothing is left."""
@@ -134,41 +155,62 @@ class Stream:
 
 
 class Engine:
-    """The streams of one process over one classifier. ``step`` is called by one thread."""
+    """The streams of one process over one classifier. ``step`` is called by one thread.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Args:
+        classifier: the models.
+        hop: seconds between two answers.
+        window: seconds of speech that an answer looks back on.
+        observer: counts what is done.
+    """
+
+    def __init__(
+        self, classifier: Classifier, hop: float = 0.1, window: float = 3.0, observer: EngineObserver | None = None
+    ) -> None:
         self.classifier = classifier
+        self.hop, self.window = hop, window
+        self.observer: EngineObserver = observer or NoObserver()
+        self.sample_rate = MfccSettings().sample_rate
         self.filled = WakeEvent()
         """Set when any stream has audio for its next hop."""
-        self.began = time.monotonic()
+        self.step_began = time.monotonic()
         """When the last step began, on the clock of ``time.monotonic``."""
         self._streams: list[Stream] = []
         self._changing = threading.Lock()
         """Held while streams come and go; a step works on the list that it began with."""
         self._beside = ThreadPoolExecutor(1, "beside the worker")  # starts its thread when there are many streams
 
-    def add(
-        self,
-        sample_rate: int,
-        recognizer: Recognizer,
-        deliver: Deliver,
-        on_end: Callable[[], None],
-        tap: AudioTap | None = None,
-    ) -> Stream:
-        """Open a stream; its ring takes mono samples at ``sample_rate``.
+    @classmethod
+    def open(
+        cls,
+        models: Path | None = None,
+        provider: ProviderChoice = ProviderChoice.AUTO,
+        *,
+        hop: float = 0.1,
+        window: float = 3.0,
+        observer: EngineObserver | None = None,
+    ) -> Engine:
+        """An engine over the models of a folder (the bundled ones when None).
 
-        ``on_end`` is called on the worker's thread after the last event of a source that ended.
+        Raises:
+            BundleError: a model cannot be used.
+            ProviderError: ``cuda`` was asked for and does not run.
         """
+        return cls(load_classifier(models, MfccSettings(), provider, window), hop, window, observer)
+
+    def add(self, sample_rate: int, deliver: Deliver, on_end: OnEnd, tap: AudioTap | None = None) -> Stream:
+        """Open a stream; its ring takes mono samples at ``sample_rate``."""
+        recognizer = Recognizer(MfccSettings(), self.hop, self.window, self.classifier.labels, step=self.classifier.step)
         stream = Stream(sample_rate, recognizer, self.classifier.new_state(), self.filled, deliver, on_end, tap)
         with self._changing:
             self._streams = [*self._streams, stream]
-        metrics.STREAMS.inc()
+        self.observer.stream_opened()
         self.filled.set()
         return stream
 
     def step(self) -> bool:
         """Take every stream one hop on, hear all hops and answer all windows at once, deliver; return whether there was any."""
-        streams, self.began = self._streams, time.monotonic()
+        streams, self.step_began = self._streams, time.monotonic()
         pulled = [(stream, one) for stream in streams if (one := stream.pull()) is not None]
         hops = [(stream, one.samples) for stream, one in pulled if isinstance(one, Hop)]
         asked = [(stream, one) for stream, one in pulled if isinstance(one, Window)]
@@ -194,12 +236,10 @@ class Engine:
             if stream.ended:
                 with self._changing:
                     self._streams = [other for other in self._streams if other is not stream]
-                metrics.STREAMS.dec()
-                stream.on_end()
+                self.observer.stream_closed(failed=False)
+                stream.on_end(None)
         if hops:
-            metrics.HEAR.observe(heard - self.began)
-            metrics.ANSWER.observe(answered - heard)
-            metrics.DELIVER.observe(time.monotonic() - answered)
+            self.observer.step_finished(heard - self.step_began, answered - heard, time.monotonic() - answered)
         return bool(pulled)
 
 
@@ -223,7 +263,7 @@ class Worker:
         self._engine = engine
         self._failed = failed
         self._stop = False
-        self.latest = time.monotonic()
+        self.heartbeat = time.monotonic()
         """When it was last seen to go on, on the clock of ``time.monotonic``; every second at least."""
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
@@ -239,7 +279,7 @@ class Worker:
     def _work(self) -> None:
         try:
             while not self._stop:
-                self.latest = time.monotonic()
+                self.heartbeat = time.monotonic()
                 if not self._engine.step():
                     self._engine.filled.wait(1.0)
         except BaseException as error:  # the thread must not die unseen
