@@ -1,4 +1,4 @@
-"""A bounded way for samples from the thread that captures them to the thread that hears them."""
+"""A bounded way for samples from the thread that captures them to the thread that processes them."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ class Discontinuity:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread; or a break."""
+    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread; or a discontinuity."""
 
     samples: NDArray[np.float32]
     lost: int
-    broken: Discontinuity | None = None
+    discontinuity: Discontinuity | None = None
 
 
 class SampleRing:
     """Mono samples of one stream, one writer and one reader, oldest dropped and counted when full.
 
-    Neither side waits for the other: the reader finds out afterwards what the writer overwrote.
+    Neither side waits for the other: the reader detects afterwards what the writer overwrote.
     """
 
     def __init__(self, capacity: int, filled: WakeEvent) -> None:
         self.capacity = capacity
         self.limit = capacity
-        """Samples that may wait, at most ``capacity``: the reader says how much is still worth hearing."""
+        """Samples that may wait, at most ``capacity``: the reader sets how much is still worth processing."""
         self.filled = filled
         """Set by a write after which the reader has what it waits for."""
         self.wanted = 1
@@ -69,7 +69,7 @@ class SampleRing:
         self.ended = False
         """Whether the writer has written its last."""
         self._data = np.zeros(capacity, np.float32)
-        self._breaks: deque[tuple[int, Discontinuity]] = deque()
+        self._discontinuities: deque[tuple[int, Discontinuity]] = deque()
         self._promised = 0
         self._written = 0
         self._read = 0
@@ -90,39 +90,39 @@ class SampleRing:
         return self.limit - (self._written - self._read)
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Add samples; of more than ``capacity`` the last are kept. Allocates nothing, waits for nothing."""
-        kept = samples[-self.capacity :]
+        """Add samples; of more than ``capacity`` the last count. Allocates nothing, waits for nothing."""
+        latest = samples[-self.capacity :]
         # Promised first: a reader that copies while this writes sees that its copy may be torn.
         self._promised = self._written + len(samples)
-        at = (self._promised - len(kept)) % self.capacity
-        head = min(len(kept), self.capacity - at)
-        self._data[at : at + head] = kept[:head]
-        self._data[: len(kept) - head] = kept[head:]
+        at = (self._promised - len(latest)) % self.capacity
+        head = min(len(latest), self.capacity - at)
+        self._data[at : at + head] = latest[:head]
+        self._data[: len(latest) - head] = latest[head:]
         self._written = self._promised
         if self._written - self._read >= self.wanted:
             self.filled.set()
 
-    def interrupt(self, broken: Discontinuity) -> None:
-        """Say that what is written next does not follow what was written last."""
-        self._breaks.append((self._written, broken))
+    def interrupt(self, discontinuity: Discontinuity) -> None:
+        """Mark that what is written next does not follow what was written last."""
+        self._discontinuities.append((self._written, discontinuity))
         self.filled.set()
 
     def end(self) -> None:
-        """Say that no more samples will come."""
+        """Mark the end: no more samples will come."""
         self.ended = True
         self.filled.set()
 
     def read(self, most: int) -> Chunk:
-        """Take up to ``most`` of the oldest samples, or a break where one comes first; nothing when nothing is there."""
+        """Take up to ``most`` of the oldest samples, or a discontinuity where one comes first; nothing when nothing is there."""
         written = self._written
-        # After the position: what is seen as written cannot reach beyond a break that is not seen.
-        place, broken = self._breaks[0] if self._breaks else (None, None)
+        # After the position: what is seen as written cannot reach beyond a discontinuity that is not seen.
+        place, discontinuity = self._discontinuities[0] if self._discontinuities else (None, None)
         start = max(self._read, written - self.limit)
         if place is not None and place <= start:
             lost, self._read = place - self._read, place
             if not lost:
-                self._breaks.popleft()
-            return Chunk(np.empty(0, np.float32), lost, None if lost else broken)
+                self._discontinuities.popleft()
+            return Chunk(np.empty(0, np.float32), lost, None if lost else discontinuity)
         count = min(most, (written if place is None else place) - start)
         at = start % self.capacity
         head = min(count, self.capacity - at)

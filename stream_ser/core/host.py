@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_ser.audio.ring import Discontinuity, SampleRing
-from stream_ser.core.engine import AudioTap, Engine, Stream, Worker
+from stream_ser.core.engine import Engine
+from stream_ser.core.stream import AudioTap, Stream
+from stream_ser.core.worker import Worker
 from stream_ser.events import Event
 
 OnEvents = Callable[[list[Event]], None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -17,6 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from python_speech_features import get_filterbanks, lifter
 from scipy.fft import dct
+
+from stream_ser.state_rows import StateRows
 
 _EPSILON = np.finfo(np.float64).eps
 """Stands for an empty filter before the logarithm, as in python_speech_features."""
@@ -90,70 +91,64 @@ def transform(settings: MfccSettings) -> Transform:
     return Transform(settings)
 
 
-class StreamingMfcc:
-    """MFCC frames of one stream. Any chunking of a signal gives the frames of the whole signal.
+@dataclass(slots=True)
+class MfccState(StateRows):
+    """The samples of each stream that later frames need."""
 
-    Frame ``k`` covers the samples ``[k * frame_step, k * frame_step + frame_length)``. It is returned by the push that
-    brings its last sample.
+    tail: NDArray[np.float64]
+    """``[rows, frame_length]``: the sample before the next frame, for pre-emphasis, then those of that frame which are there."""
+    tail_length: NDArray[np.int64]
+    """How many of them are of the next frame."""
+
+
+class StreamingMfcc:
+    """MFCC frames of many streams. Any chunking of a signal gives the frames of the whole signal.
+
+    Frame ``k`` covers the samples ``[k * frame_step, k * frame_step + frame_length)``. It is returned when its last sample
+    comes; a frame that is not complete when the stream ends is not returned.
     """
 
     def __init__(self, settings: MfccSettings) -> None:
         self.settings = settings
-        self.reset()
+        self._transform = transform(settings)
 
-    def reset(self) -> None:
-        """Forget the stream: the next sample is the first of a new one."""
-        self.framed = False
-        """Whether a frame was returned."""
-        self.tail: NDArray[np.float64] = np.zeros(1)
-        """The sample before the next frame, for pre-emphasis, and those of that frame which are there."""
+    def new_state(self, rows: int) -> MfccState:
+        """The state of ``rows`` new streams."""
+        return MfccState(np.zeros((rows, self.settings.frame_length)), np.zeros(rows, np.int64))
 
-    def push(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Take finite mono samples ``[n]``, any ``n``; return the frames they complete, ``float32[frames, coefficients]``."""
-        (frames,) = push_all([self], [samples])
-        return frames
+    def process(self, state: MfccState, rows: NDArray[np.intp], samples: NDArray[np.floating]) -> list[NDArray[np.float32]]:
+        """Take the next samples of some streams; return the frames that they complete, by stream.
 
-    def flush(self) -> NDArray[np.float32]:
-        """End the stream: return the last, zero-padded frame if samples are left for one, then reset."""
-        overlap = self.settings.frame_length - self.settings.frame_step
-        left = len(self.tail) - 1 > (overlap if self.framed else 0)
-        rest = _emphasised(self.tail[None], self.settings)
-        frame = np.zeros((1, int(left), self.settings.frame_length))
-        frame[:, :, : rest.shape[1]] = rest
-        self.reset()
-        last: NDArray[np.float32] = transform(self.settings)(frame)[0]
-        return last
+        Args:
+            state: of :meth:`new_state`; the rows of these streams are updated.
+            rows: ``intp[stream]``, each once.
+            samples: ``[stream, n]``, finite, any ``n``.
 
+        Returns:
+            ``float32[frames, coefficients]`` for each stream.
+        """
+        lengths = state.tail_length[rows]
+        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+        for length in set(lengths.tolist()):  # those with equal tails, as most are, are transformed together
+            alike = np.flatnonzero(lengths == length)
+            for number, frames in zip(alike, self._process_alike(state, rows[alike], samples[alike], length), strict=True):
+                found[number] = frames
+        return found
 
-def push_all(streams: Sequence[StreamingMfcc], pieces: Sequence[NDArray[np.floating]]) -> list[NDArray[np.float32]]:
-    """What ``push`` returns for each of the streams, all of the same settings, with its piece.
-
-    Streams that have as many samples, as those of one engine mostly do, are transformed together.
-    """
-    alike: dict[tuple[int, int], list[int]] = {}
-    for number, (stream, piece) in enumerate(zip(streams, pieces, strict=True)):
-        alike.setdefault((len(stream.tail), len(piece)), []).append(number)
-    frames: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(streams)
-    for numbers in alike.values():
-        some = [streams[number] for number in numbers]
-        for number, found in zip(numbers, _push_alike(some, [pieces[number] for number in numbers]), strict=True):
-            frames[number] = found
-    return frames
-
-
-def _push_alike(streams: Sequence[StreamingMfcc], pieces: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
-    """``push`` for streams with tails and pieces of equal lengths: ``float32[stream, frames, coefficients]``."""
-    settings = streams[0].settings
-    length, step = settings.frame_length, settings.frame_step
-    buffer = np.concatenate((np.stack([stream.tail for stream in streams]), np.stack(pieces)), axis=1)
-    count = max(0, (buffer.shape[1] - 1 - length) // step + 1)
-    for stream, tail in zip(streams, buffer[:, count * step :], strict=True):
-        stream.tail = tail.copy()
-        stream.framed |= count > 0
-    if not count:
-        return np.empty((len(streams), 0, settings.coefficients), np.float32)
-    frames = sliding_window_view(_emphasised(buffer, settings), length, axis=1)[:, : count * step : step]
-    return transform(settings)(frames)
+    def _process_alike(
+        self, state: MfccState, rows: NDArray[np.intp], samples: NDArray[np.floating], tail_length: int
+    ) -> NDArray[np.float32]:
+        """:meth:`process` for streams with tails of equal length: ``float32[stream, frames, coefficients]``."""
+        settings = self.settings
+        length, step = settings.frame_length, settings.frame_step
+        buffer = np.concatenate((state.tail[rows, : tail_length + 1], samples), axis=1)
+        count = max(0, (buffer.shape[1] - 1 - length) // step + 1)
+        rest = buffer[:, count * step :]
+        state.tail[rows, : rest.shape[1]], state.tail_length[rows] = rest, rest.shape[1] - 1
+        if not count:
+            return np.empty((len(rows), 0, settings.coefficients), np.float32)
+        frames = sliding_window_view(_emphasised(buffer, settings), length, axis=1)[:, : count * step : step]
+        return self._transform(frames)
 
 
 def _emphasised(samples: NDArray[np.float64], settings: MfccSettings) -> NDArray[np.float64]:

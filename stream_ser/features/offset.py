@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-SETTLING = 0.5
-"""Seconds after which a new offset is followed to 63 %: too slow to follow a voice."""
+from stream_ser.state_rows import StateRows
+
+SETTLING_S = 0.5
+"""Time after which a new offset is followed to 63 %: too slow to follow a voice."""
+
+
+@dataclass(slots=True)
+class OffsetState(StateRows):
+    """The offset of each stream so far."""
+
+    offset: NDArray[np.float64]
+    has_offset: NDArray[np.bool_]
 
 
 class OffsetRemoval:
-    """Follows the mean of one stream, and takes it off.
+    """Follows the mean of each stream, and takes it off.
 
     Args:
-        sample_rate: of the stream, in Hz.
-        longest: samples given at once, at most.
+        sample_rate: of the streams, in Hz.
+        longest: samples of a stream given at once, at most.
     """
 
     def __init__(self, sample_rate: int, longest: int) -> None:
-        self._settling = SETTLING * sample_rate
+        self._settling = SETTLING_S * sample_rate
         self._steps = np.arange(1, longest + 1, dtype=np.float32)
-        self.reset()
 
-    def reset(self) -> None:
-        """Return to the state of a new stream."""
-        self._offset: float | None = None
+    def new_state(self, rows: int) -> OffsetState:
+        """The state of ``rows`` new streams."""
+        return OffsetState(np.zeros(rows), np.zeros(rows, np.bool_))
 
-    def remove(self, samples: NDArray[np.float32]) -> None:
-        """Take the offset off samples, in place; what is taken off moves in a straight line. A stream begins at its own."""
-        if not len(samples):
+    def process(self, state: OffsetState, rows: NDArray[np.intp], samples: NDArray[np.float32]) -> None:
+        """Take the offset off ``float32[stream, n]``, in place.
+
+        What is taken off moves in a straight line, without a step. A stream begins at its own mean.
+        """
+        count = samples.shape[1]
+        if not count:
             return
-        mean = float(samples.mean(dtype=np.float64))
-        before = mean if self._offset is None else self._offset
-        self._offset = mean + (before - mean) * math.exp(-len(samples) / self._settling)
-        slope = (self._offset - before) / len(samples)
-        samples -= np.float32(before) + np.float32(slope) * self._steps[: len(samples)]
+        means = samples.mean(axis=1, dtype=np.float64)
+        before = np.where(state.has_offset[rows], state.offset[rows], means)
+        after = means + (before - means) * math.exp(-count / self._settling)
+        state.offset[rows], state.has_offset[rows] = after, True
+        slope = (after - before) / count
+        samples -= before.astype(np.float32)[:, None] + slope.astype(np.float32)[:, None] * self._steps[:count]

@@ -1,4 +1,4 @@
-"""What a model is asked about."""
+"""Which frames of an utterance the models are asked about: integers only."""
 
 from __future__ import annotations
 
@@ -13,23 +13,18 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Frames of one utterance that await an answer.
+    """Frames and samples by their index since the stream began or was last interrupted; ends are exclusive.
 
-    ``mfcc`` and ``new`` are views, valid until the answer. ``mfcc`` is what a model sees that looks at all at once; its
-    first row is the frame ``first_frame`` of the stream since it began or last skipped. ``new`` is what a model that steps
-    has not yet taken of the utterance, whole steps of it, maybe none; where ``begins``, it had taken nothing. ``start`` and
-    ``end`` are in seconds of stream time.
+    The MLP reads ``[first_frame, last_frame)``. The LSTM steps through ``[first_new, last_new)``: the frames of the utterance
+    that it has not had, whole steps of it, maybe none; where ``begins``, it has had none. The answer is about the samples
+    ``[start, end)``.
     """
 
-    mfcc: Frames
-    new: Frames
     first_frame: int
-    start: float
-    end: float
+    last_frame: int
+    first_new: int
+    last_new: int
+    start: int
+    end: int
     begins: bool
     is_final: bool
-
-    @property
-    def last_frame(self) -> int:
-        """Index of the frame after those of ``mfcc``."""
-        return self.first_frame + len(self.mfcc)

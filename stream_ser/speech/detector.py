@@ -1,38 +1,41 @@
-"""Probability of speech and level of each 32 ms chunk."""
+"""Probability of speech and level of each 32 ms chunk, for many streams at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.speech.silero import CHUNK as CHUNK
-from stream_ser.speech.silero import SEEN, no_memory, speech_network
+from stream_ser.speech.silero import CHUNK, ENCODED, no_memory, speech_network
+from stream_ser.state_rows import StateRows
 
 PEAK_LIMIT = 0.05
 """Peak that the network is shown at most. Shouting near full scale looks less like speech to it than the same voice
-turned down: of 480 RAVDESS clips it heard no speech in 5 as they are, in 1 with this limit."""
+turned down: of 480 RAVDESS clips it found no speech in 5 as they are, in 1 with this limit."""
 
 QUIET_GAIN = 30.0
-"""Gain, before that limit, of a second look that the network takes at quiet chunks, for microphones turned down. Of the
-1,440 RAVDESS clips 30 dB quieter it heard no speech in 463 at one look, in 16 at two; as they are, in 9 either way."""
+"""Gain, before that limit, of a second pass over quiet chunks, for microphones turned down. Of the 1,440 RAVDESS clips
+30 dB quieter one pass found no speech in 463, two in 16; as they are, either found none in 9."""
 
 QUIET_PEAK = 0.02
-"""Recent peak below which it takes the second look; with it at every chunk it heard speech in no clip more."""
+"""Recent peak below which there is a second pass; with one for every chunk it found speech in no clip more."""
 
 QUIET_WEIGHT = 0.6
-"""What the second look's probability counts for: where it counts for more, it hears speech in synthetic music."""
+"""What the second pass's probability counts for: where it counts for more, it finds speech in synthetic music."""
 
-_RELEASE = 0.98
-"""Factor by which the remembered peak falls per chunk: half in 1.1 s."""
+_PEAK_DECAY = 0.98
+"""Factor by which the recent peak falls per chunk: half in 1.1 s."""
 
-_SOFTEST = 1e-9
+_POWER_FLOOR = 1e-9
+
+Samples = NDArray[np.float32]
+RowIndices = NDArray[np.intp]
 
 
 class VadFrame(NamedTuple):
-    """What a detector says of one chunk."""
+    """What a detector finds in one chunk."""
 
     speech: float
     """Probability of speech, [0, 1]."""
@@ -41,110 +44,109 @@ class VadFrame(NamedTuple):
 
 
 class SpeechDetector(Protocol):
-    """What finds speech in one stream; :class:`VoiceActivity` is the real one."""
+    """What finds speech in many streams; :class:`VoiceActivity` is the real one."""
 
-    def push(self, samples: NDArray[np.float32]) -> list[VadFrame]: ...
+    def new_state(self, rows: int) -> StateRows:
+        """The state of ``rows`` new streams."""
+        ...
 
-    def reset(self) -> None: ...
+    def process(self, state: Any, rows: RowIndices, samples: Samples) -> list[list[VadFrame]]:
+        """Take the next samples of some streams; return a frame for each chunk that they complete, by stream.
+
+        Args:
+            state: of :meth:`new_state`; the rows of these streams are updated.
+            rows: ``intp[stream]``, each once.
+            samples: ``float32[stream, n]`` at 16 kHz, any ``n``, in [-1, 1].
+        """
+        ...
+
+
+@dataclass(slots=True)
+class VadState(StateRows):
+    """What the detector remembers of each stream."""
+
+    tail: Samples
+    """``[rows, CHUNK]``: the samples of the chunk that is not complete."""
+    tail_length: NDArray[np.int64]
+    """How many of them there are."""
+    peak: NDArray[np.float64]
+    """The recent peak."""
+    memory: NDArray[np.float32]
+    """``[rows, 2, ...]``: the network's memory of the plain and of the raised pass."""
 
 
 class VoiceActivity:
-    """Speech probability and level of each 32 ms chunk of one stream."""
+    """Silero's network over chunks at a limited peak, and a second time over quiet ones, raised."""
 
-    def __init__(self) -> None:
-        self.reset()
+    def new_state(self, rows: int) -> VadState:
+        return VadState(np.zeros((rows, CHUNK), np.float32), np.zeros(rows, np.int64), np.zeros(rows), no_memory(rows, 2))
 
-    def reset(self) -> None:
-        """Return to the state of a new stream."""
-        self.tail: NDArray[np.float32] = np.empty(0, np.float32)
-        """Samples of the chunk that is not complete."""
-        self.peak = 0.0
-        """Of the samples lately."""
-        self.memory = no_memory(2)
-        """The network's, of the plain looks and of the raised ones."""
-
-    def push(self, samples: NDArray[np.float32]) -> list[VadFrame]:
-        """Take samples in [-1, 1] at 16 kHz, any number; return what is said of each chunk they complete."""
-        (sounds,) = _push([self], [samples])
-        return sounds
+    def process(self, state: VadState, rows: RowIndices, samples: Samples) -> list[list[VadFrame]]:
+        counts = (state.tail_length[rows] + samples.shape[1]) // CHUNK
+        found: list[list[VadFrame]] = [[] for _ in rows]
+        for count in set(counts.tolist()):  # streams that complete as many chunks go together
+            alike = np.flatnonzero(counts == count)
+            chunks = _cut_chunks(state, rows[alike], samples[alike], count)
+            if count:
+                for number, frames in zip(alike, _process_chunks(state, rows[alike], chunks), strict=True):
+                    found[number] = frames
+        return found
 
 
-def push_all(detectors: Sequence[SpeechDetector], pieces: Sequence[NDArray[np.float32]]) -> list[list[VadFrame]]:
-    """What ``push`` returns for each of the detectors with its piece; the real ones share the runs of the network."""
-    pairs = list(zip(detectors, pieces, strict=True))
-    real = [(one, piece) for one, piece in pairs if isinstance(one, VoiceActivity)]
-    said = iter(_push([one for one, _ in real], [piece for _, piece in real]))
-    return [next(said) if isinstance(one, VoiceActivity) else one.push(piece) for one, piece in pairs]
+def _cut_chunks(state: VadState, rows: RowIndices, samples: Samples, count: int) -> Samples:
+    """``float32[stream, count, CHUNK]``; the samples that are left go into the tails."""
+    cut = np.empty((len(rows), count * CHUNK), np.float32)
+    for chunks, row, new in zip(cut, rows, samples, strict=True):
+        waiting = np.concatenate((state.tail[row, : state.tail_length[row]], new))
+        chunks[:], rest = waiting[: count * CHUNK], waiting[count * CHUNK :]
+        state.tail[row, : len(rest)], state.tail_length[row] = rest, len(rest)
+    return cut.reshape(len(rows), count, CHUNK)
 
 
-def _push(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]]) -> list[list[VadFrame]]:
-    """Detectors that complete as many chunks go together."""
-    alike: dict[int, list[int]] = {}
-    for number, (one, piece) in enumerate(zip(detectors, pieces, strict=True)):
-        alike.setdefault((len(one.tail) + len(piece)) // CHUNK, []).append(number)
-    said: list[list[VadFrame]] = [[] for _ in detectors]
-    for count, numbers in alike.items():
-        some = [detectors[number] for number in numbers]
-        for number, sounds in zip(numbers, _push_alike(some, [pieces[number] for number in numbers], count), strict=True):
-            said[number] = sounds
-    return said
-
-
-def _push_alike(
-    detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]], count: int
-) -> Iterable[list[VadFrame]]:
-    """``push`` for detectors whose pieces complete ``count`` chunks each."""
-    chunks = _cut(detectors, pieces, count)
-    if not count:
-        return [[] for _ in detectors]
-    levels = 10.0 * np.log10(np.einsum("ijk,ijk->ij", chunks, chunks) / CHUNK + _SOFTEST)
-    speech = _look(detectors, chunks)
+def _process_chunks(state: VadState, rows: RowIndices, chunks: Samples) -> list[list[VadFrame]]:
+    levels = 10.0 * np.log10(np.einsum("ijk,ijk->ij", chunks, chunks) / CHUNK + _POWER_FLOOR)
+    speech = _speech_probabilities(state, rows, chunks)
     return [list(map(VadFrame, *both)) for both in zip(speech.tolist(), levels.tolist(), strict=True)]
 
 
-def _cut(detectors: Sequence[VoiceActivity], pieces: Sequence[NDArray[np.float32]], count: int) -> NDArray[np.float32]:
-    """``float32[detector, count, CHUNK]``; what is left of the pieces stays with the detectors."""
-    samples = np.empty((len(detectors), count * CHUNK), np.float32)
-    for row, one, piece in zip(samples, detectors, pieces, strict=True):
-        waiting = np.concatenate((one.tail, piece))
-        row[:], one.tail = waiting[: count * CHUNK], waiting[count * CHUNK :].copy()
-    return samples.reshape(len(detectors), count, CHUNK)
-
-
-def _look(detectors: Sequence[VoiceActivity], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of speech, ``float32[detector, chunk]``; the detectors remember."""
-    peaks = _recent_peaks(detectors, chunks)
-    limits = PEAK_LIMIT / np.maximum(peaks, _SOFTEST)[:, :, None]
+def _speech_probabilities(state: VadState, rows: RowIndices, chunks: Samples) -> NDArray[np.float32]:
+    """``float32[stream, chunk]``."""
+    peaks = _recent_peaks(state, rows, chunks)
+    limits = PEAK_LIMIT / np.maximum(peaks, _POWER_FLOOR)[:, :, None]
     quiet = peaks < QUIET_PEAK
     raised = chunks[quiet] * np.minimum(QUIET_GAIN, limits[quiet])
     plain = (chunks * np.minimum(1.0, limits)).reshape(-1, CHUNK)
     network = speech_network()
-    seen = np.zeros((2, *quiet.shape, SEEN), np.float32)
+    encoded = np.zeros((2, *quiet.shape, ENCODED), np.float32)
     both = network.encode(np.concatenate((plain, raised)))
-    seen[0], seen[1, quiet] = both[: len(plain)].reshape(seen[0].shape), both[len(plain) :]
-    memory = np.stack([one.memory for one in detectors])
+    encoded[0], encoded[1, quiet] = both[: len(plain)].reshape(encoded[0].shape), both[len(plain) :]
+    memory = state.memory[rows]
     speech = np.empty(quiet.shape, np.float32)
     for turn, twice in enumerate(quiet.T):
-        rows = np.concatenate((seen[0, :, turn], seen[1, twice, turn]))
-        probabilities, kept = network.remember(rows, np.concatenate((memory[:, 0], memory[twice, 1])))
-        first, second = probabilities[: len(detectors)], probabilities[len(detectors) :]
-        # A stream that is not quiet is looked at once; should it become quiet, the second look goes on from the first.
-        memory[:] = kept[: len(detectors), None]
-        memory[twice, 1] = kept[len(detectors) :]
+        inputs = np.concatenate((encoded[0, :, turn], encoded[1, twice, turn]))
+        probabilities, updated = network.remember(inputs, np.concatenate((memory[:, 0], memory[twice, 1])))
+        first, second = probabilities[: len(rows)], probabilities[len(rows) :]
+        # A stream that is not quiet has one pass. Should it become quiet, the second goes on from the first.
+        memory[:] = updated[: len(rows), None]
+        memory[twice, 1] = updated[len(rows) :]
         speech[:, turn] = first
         speech[twice, turn] = np.maximum(first[twice], QUIET_WEIGHT * second)
-    for one, kept in zip(detectors, memory, strict=True):
-        one.memory = kept.copy()
+    state.memory[rows] = memory
     return speech
 
 
-def _recent_peaks(detectors: Sequence[VoiceActivity], chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest sample lately, as of each chunk, ``float32[detector, chunk]``; the detectors remember the last."""
+def _recent_peaks(state: VadState, rows: RowIndices, chunks: Samples) -> NDArray[np.float32]:
+    """The largest sample lately, as of each chunk, ``float32[stream, chunk]``."""
     peaks: NDArray[np.float32] = np.abs(chunks).max(axis=2)
-    recent = np.array([one.peak for one in detectors])
+    recent = state.peak[rows]
     for turn in range(peaks.shape[1]):
-        recent = np.maximum(peaks[:, turn], recent * _RELEASE)
+        recent = np.maximum(peaks[:, turn], recent * _PEAK_DECAY)
         peaks[:, turn] = recent
-    for one, peak in zip(detectors, recent.tolist(), strict=True):
-        one.peak = peak
+    state.peak[rows] = recent
     return peaks
+
+
+def detect(detector: SpeechDetector, samples: Samples) -> list[VadFrame]:
+    """What ``detector`` finds in one whole signal, ``float32[n]`` at 16 kHz."""
+    (frames,) = detector.process(detector.new_state(1), np.zeros(1, np.intp), samples[None])
+    return frames

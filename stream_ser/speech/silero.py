@@ -22,8 +22,8 @@ from stream_ser.errors import UserError
 CHUNK = 512
 """Samples that one probability speaks for: 32 ms."""
 
-SEEN = 128
-"""Numbers that the network makes of a chunk by itself."""
+ENCODED = 128
+"""Size of the network's encoding of one chunk."""
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class SpeechWeightsError(UserError):
 
 
 class SpeechNetwork:
-    """The weights, and what they make of chunks; the memory of a stream is the caller's.
+    """The weights, and what they make of chunks. The memory of a stream is the caller's.
 
     Raises:
         SpeechWeightsError: they are not where, or not what, they should be.
@@ -68,7 +68,7 @@ class SpeechNetwork:
         self._last = np.ascontiguousarray(last[_NARROW : 2 * _NARROW]), bias
 
     def encode(self, chunks: Floats) -> Floats:
-        """What the network sees in each chunk by itself: ``[n, CHUNK]`` in [-1, 1] -> ``[n, SEEN]``."""
+        """The encoding of each chunk by itself: ``[n, CHUNK]`` in [-1, 1] -> ``[n, ENCODED]``."""
         count = len(chunks)
         padded = np.empty((count, CHUNK + 2 * _PADDING), np.float32)
         padded[:, _PADDING:-_PADDING] = chunks
@@ -78,16 +78,16 @@ class SpeechNetwork:
         frames = _between_zeros(np.hypot(parts[:, :_BINS], parts[:, _BINS:]), count, after=1)
         frames = _between_zeros(_rectified(_windows(frames, 3 * _BINS, _BINS), self._wide), count, after=1)
         frames = _between_zeros(_rectified(_windows(frames, 3 * _WIDE, 2 * _WIDE), self._first), count, after=0)
-        seen = _rectified(_windows(frames, 3 * _NARROW, 3 * _NARROW), self._second)
-        return _rectified(seen, self._last)
+        encoded = _rectified(_windows(frames, 3 * _NARROW, 3 * _NARROW), self._second)
+        return _rectified(encoded, self._last)
 
-    def remember(self, seen: Floats, memory: Floats) -> tuple[Floats, Floats]:
-        """Take one chunk of each stream, ``seen[n, SEEN]`` with ``memory[n, 2, 128]``; a new stream's memory is zeros.
+    def remember(self, encoded: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        """Take one chunk of each stream, ``encoded[n, ENCODED]`` with ``memory[n, 2, 128]``; a new stream's memory is zeros.
 
         Returns:
             Probability of speech, ``[n]``, and the new memory.
         """
-        gates = np.concatenate((seen, memory[:, 0]), axis=1) @ self._gates + self._gates_bias
+        gates = np.concatenate((encoded, memory[:, 0]), axis=1) @ self._gates + self._gates_bias
         enter, keep, value, leave = (gates[:, part : part + _UNITS] for part in range(0, 4 * _UNITS, _UNITS))
         new = np.empty_like(memory)
         new[:, 1] = _sigmoid(keep) * memory[:, 1] + _sigmoid(enter) * np.tanh(value)
@@ -101,9 +101,9 @@ def speech_network() -> SpeechNetwork:
     return SpeechNetwork()
 
 
-def no_memory(streams: int) -> Floats:
-    """The memory of new streams."""
-    return np.zeros((streams, 2, _UNITS), np.float32)
+def no_memory(*streams: int) -> Floats:
+    """The memory of new streams, ``[*streams, 2, 128]``."""
+    return np.zeros((*streams, 2, _UNITS), np.float32)
 
 
 def _weights_file() -> Path:
