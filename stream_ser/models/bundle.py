@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ FILES = tuple(f"{name}.onnx" for name in (*MODELS, STEPPED))
 BUNDLED = Path(__file__).parent / "bundled"
 """The models that ship with the package."""
 
-FORMAT = "1"
+FORMAT = "2"
 _PREFIX = "stream_ser."
 
 _Signature = tuple[set[str], set[str]]
@@ -54,6 +55,10 @@ class Metadata:
     metrics: Mapping[str, Any]
     """Held-out results of the recipe; never of this very model on what it was trained on."""
     licence: str
+    fusion_temperature: float
+    """What the logits of the fused models are divided by, above 0; every bundle of a folder holds the same."""
+    threshold: float
+    """Fused probability, in [0, 1), below which a label is ``uncertain``."""
     step: int = 1
     """Frames that the model takes at a time: it wants a multiple of them."""
 
@@ -69,6 +74,8 @@ class Metadata:
             _PREFIX + "training": json.dumps(dict(self.training)),
             _PREFIX + "metrics": json.dumps(dict(self.metrics)),
             _PREFIX + "licence": self.licence,
+            _PREFIX + "fusion_temperature": str(self.fusion_temperature),
+            _PREFIX + "threshold": str(self.threshold),
             _PREFIX + "step": str(self.step),
         }
 
@@ -90,10 +97,25 @@ def decode_metadata(properties: Mapping[str, str], file: Path) -> Metadata:
             training=json.loads(properties[_PREFIX + "training"]),
             metrics=json.loads(properties[_PREFIX + "metrics"]),
             licence=properties[_PREFIX + "licence"],
+            fusion_temperature=_in_range(properties, "fusion_temperature", math.nextafter(0.0, 1.0), math.inf),
+            threshold=_in_range(properties, "threshold", 0.0, 1.0),
             step=int(properties[_PREFIX + "step"]),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{file} has broken metadata ({error}); train it again with: stream-ser train") from error
+
+
+def _in_range(properties: Mapping[str, str], name: str, low: float, high: float) -> float:
+    """A property that is a number in [``low``, ``high``).
+
+    Raises:
+        KeyError: it is missing.
+        ValueError: it is no such number.
+    """
+    value = float(properties[_PREFIX + name])
+    if not low <= value < high:
+        raise ValueError(f"{name} is {value}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

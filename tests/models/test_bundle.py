@@ -65,6 +65,18 @@ def test_incomplete_metadata_is_refused(name: str) -> None:
         decode_metadata(properties, Path("lstm.onnx"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("fusion_temperature", value) for value in ("0", "-1", "nan", "inf", "warm")),
+        *(("threshold", value) for value in ("-0.1", "1", "nan", "low")),
+    ],
+)
+def test_facts_out_of_range_are_refused(name: str, value: str) -> None:
+    with pytest.raises(BundleError, match=rf"broken metadata \(.*{value}"):
+        decode_metadata({**metadata("lstm").encode(), f"stream_ser.{name}": value}, Path("lstm.onnx"))
+
+
 def test_labels_must_match_the_probabilities(bundles: Path) -> None:
     few = metadata("lstm", labels=("calm", "angry"))
     (bundles / "lstm.onnx").write_bytes(tiny_model(few.encode()).SerializeToString())

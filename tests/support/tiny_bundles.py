@@ -21,6 +21,8 @@ def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[s
         training={"corpus": "none"},
         metrics={},
         licence="none",
+        fusion_temperature=0.87,
+        threshold=0.35,
         step=step,
     )
 
