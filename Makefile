@@ -1,10 +1,28 @@
 # make demo    live labels of a bundled recording: no microphone, data set or GPU needed
 # make test    ruff, mypy --strict, pytest
 
+SHELL := bash
+.SHELLFLAGS := -e -o pipefail -c
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# Which ONNX Runtime: the extra [gpu] of pyproject.toml where an NVIDIA driver is, else [cpu]; make demo RUNTIME=cpu chooses.
+RUNTIME ?= $(shell [ "$$(uname -m)" = x86_64 ] && { [ -e /proc/driver/nvidia/version ] || nvidia-smi -L >/dev/null 2>&1; } \
+             && echo gpu || echo cpu)
+SIZE_cpu := DOWNLOAD_CPU
+SIZE_gpu := DOWNLOAD_GPU
+OTHER_cpu := onnxruntime-gpu
+OTHER_gpu := onnxruntime
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Of pip's report, the packages of a megabyte and more as they come; errors and warnings are not filtered.
+PROGRESS := sed -u -nE -e 's/^ *(Downloading|Using cached) ([^ ]*-[0-9][^-]*)-.* (\([0-9.]+ MB\)).*/  \2 \3/p' \
+              -e 's/^(Installing collected packages).*/\1 .../p'
+# Both distributions of ONNX Runtime in one environment would overwrite each other's files.
+INSTALL = $(PIP) uninstall --quiet --yes $(OTHER_$(RUNTIME)) 2>/dev/null; \
+  $(PIP) install --progress-bar off --constraint constraints.txt --editable
 
 .PHONY: demo test check system clean
 
@@ -24,11 +42,15 @@ $(VENV)/bin/python:
 	  echo "Python's venv module is missing. Debian: apt install python3-venv, then make again." >&2; exit 1; }
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable .
+	@echo "Installing stream-ser with [$(RUNTIME)] into $(VENV): $(SIZE_$(RUNTIME))."
+	@$(INSTALL) '.[$(RUNTIME)]' | $(PROGRESS)
+	@echo "Installed: $(VENV) is $$(du -sh $(VENV) | cut -f1)."
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) --editable '.[dev]'
+	@echo "Installing stream-ser with [$(RUNTIME),dev] into $(VENV): training, bridges and tools, about DOWNLOAD_DEV more."
+	@$(INSTALL) '.[$(RUNTIME),dev]' | $(PROGRESS)
+	@echo "Installed: $(VENV) is $$(du -sh $(VENV) | cut -f1)."
 	@touch $@ $(VENV)/.runtime
 
 # Sound and a virtual microphone for the tests; installed where this user may, named where not.
@@ -37,6 +59,7 @@ system:
 	@missing=$$(for p in $(SYSTEM); do dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done); \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing system packages that the tests need, as root:" $$missing; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; \
 	else echo "Tests that need them will be skipped; install:" $$missing; fi
 

@@ -12,6 +12,11 @@ class UserError(Exception):
     """Says in one line what was wrong, the value, and what to do next. The command line prints it and exits with 1."""
 
 
+def install_hint(extra: str) -> str:
+    """What to do where the packages of an extra of pyproject.toml are missing; it works from a clone, for nothing is on PyPI."""
+    return f"in the clone of stream-ser: pip install --constraint constraints.txt --editable '.[{extra}]'"
+
+
 def choose(choices: type[_Choice], value: str, option: str) -> _Choice:
     """What ``option`` was given, as one of its choices.
 

@@ -5,7 +5,7 @@ Each follows a daemon as a client does; what is sent for a message is a function
 
 from __future__ import annotations
 
-from stream_ser.errors import UserError
+from stream_ser.errors import UserError, install_hint
 
 
 class BridgeError(UserError):
@@ -26,4 +26,4 @@ def place(text: str, usual_port: int) -> tuple[str, int]:
 
 def missing(library: str) -> BridgeError:
     """The error about a library that is not installed."""
-    return BridgeError(f"this bridge needs {library}; install with: pip install 'stream-ser[bridges]'")
+    return BridgeError(f"this bridge needs {library}; {install_hint('bridges')}")

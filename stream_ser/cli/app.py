@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_ser import __version__
-from stream_ser.errors import UserError
+from stream_ser.errors import UserError, install_hint
 
 if TYPE_CHECKING:
     from stream_ser.audio.sources.source import Source
@@ -428,7 +428,7 @@ def _training() -> Iterator[None]:
     """Turn the absence of the training packages into one line."""
     lacking = [module for module in ("stream_ser_train", "tensorflow", "tf2onnx", "sklearn") if find_spec(module) is None]
     if lacking:
-        raise UserError(f"training needs {', '.join(lacking)}; install with: pip install 'stream-ser[train]'")
+        raise UserError(f"training needs {', '.join(lacking)}; {install_hint('train')}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     yield
 

@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from python_speech_features import get_filterbanks, lifter
-from scipy.fft import dct
+
+from stream_ser.features.filterbank import dct_matrix, lifter_weights, mel_filters
 
 from stream_ser.state_rows import StateRows
 
@@ -60,9 +60,10 @@ class Transform:
 
     def __init__(self, settings: MfccSettings) -> None:
         self.settings = settings
-        bank = get_filterbanks(settings.filters, settings.fft_length, settings.sample_rate, settings.low_hz, settings.high_hz)
+        bank = mel_filters(settings.filters, settings.fft_length, settings.sample_rate, settings.low_hz, settings.high_hz)
         self._filters = np.ascontiguousarray(bank.T / settings.fft_length, np.float32)
-        self._cepstrum = _cepstral_matrix(settings)
+        self._cepstrum = dct_matrix(settings.filters, settings.coefficients)
+        self._cepstrum *= lifter_weights(settings.coefficients, settings.lifter)
         self._taper: NDArray[np.float64] = np.hamming(settings.frame_length)
 
     def __call__(self, frames: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -155,10 +156,3 @@ def _emphasised(samples: NDArray[np.float64], settings: MfccSettings) -> NDArray
     """``[stream, samples]`` pre-emphasised, less the first, which none comes before."""
     emphasised: NDArray[np.float64] = samples[:, 1:] - settings.preemphasis * samples[:, :-1]
     return emphasised
-
-
-def _cepstral_matrix(settings: MfccSettings) -> NDArray[np.float64]:
-    """The orthonormal DCT-II and the lifter as one matrix ``[filters, coefficients]``."""
-    matrix = dct(np.eye(settings.filters), type=2, norm="ortho", axis=1)[:, : settings.coefficients]
-    scaled: NDArray[np.float64] = lifter(matrix, settings.lifter)
-    return scaled

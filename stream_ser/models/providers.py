@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 from enum import StrEnum
 
-from stream_ser.errors import UserError
+from stream_ser.errors import UserError, install_hint
 from stream_ser.models.runtime import ort
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
-_INSTALL = "install it with: pip install 'stream-ser[cuda]'"
+_REPLACE = f"pip uninstall --yes onnxruntime, then {install_hint('gpu')}"
 
 
 class ProviderChoice(StrEnum):
@@ -35,13 +35,13 @@ class ProviderError(UserError):
 
 
 def require_cuda() -> None:
-    """Load the CUDA and cuDNN libraries that the ``[cuda]`` extra brings.
+    """Load the CUDA and cuDNN libraries that the ``[gpu]`` extra brings.
 
     Raises:
         ProviderError: there is no NVIDIA driver, or this onnxruntime cannot use one.
     """
     if CUDA not in ort.get_available_providers():
-        raise ProviderError("this onnxruntime has no CUDA", _INSTALL)
+        raise ProviderError("this onnxruntime has no CUDA", _REPLACE)
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -56,4 +56,4 @@ def verify_cuda(active: str) -> None:
         ProviderError: another provider runs.
     """
     if active != CUDA:
-        raise ProviderError(f"{active} runs instead: CUDA 13 or cuDNN 9 did not load", _INSTALL)
+        raise ProviderError(f"{active} runs instead: CUDA 13 or cuDNN 9 did not load", install_hint("gpu"))

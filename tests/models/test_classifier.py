@@ -117,7 +117,7 @@ class TestWithoutDriver:
         assert "no NVIDIA driver" in classifier.reason
 
 
-@pytest.mark.skipif(not CUDNN, reason="cuDNN is not here: pip install 'stream-ser[cuda]'")
+@pytest.mark.skipif(not CUDNN, reason="cuDNN is not here: extra [gpu]")
 @pytest.mark.skipif(not DRIVER, reason="this machine has no NVIDIA driver")
 class TestWithDriver:
     @pytest.mark.parametrize("count", [1, 7, MANY + 3])
