@@ -43,7 +43,7 @@ class Discontinuity:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Samples read from a ring, after ``lost`` samples that came before them and were overwritten unread; or a discontinuity."""
+    """A discontinuity, or samples, after ``lost`` samples that came before them and were overwritten unread."""
 
     samples: NDArray[np.float32]
     lost: int
@@ -113,7 +113,7 @@ class SampleRing:
         self.filled.set()
 
     def read(self, most: int) -> Chunk:
-        """Take up to ``most`` of the oldest samples, or a discontinuity where one comes first; nothing when nothing is there."""
+        """Take up to ``most`` of the oldest samples, or a discontinuity where one comes first; nothing if nothing is there."""
         written = self._written
         # After the position: what is seen as written cannot reach beyond a discontinuity that is not seen.
         place, discontinuity = self._discontinuities[0] if self._discontinuities else (None, None)

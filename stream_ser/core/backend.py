@@ -151,8 +151,8 @@ class NumpyBackend:
                 self._history.append(state.history, int(row), frames)
         found: list[list[VadFrame]] = [[] for _ in hops]
         for block, speech in zip(blocks, detect() if parallel is None else parallel.result(), strict=True):
-            for number, frames in zip(block.numbers, speech, strict=True):
-                found[number] = frames
+            for number, chunks in zip(block.numbers, speech, strict=True):
+                found[number] = chunks
         return found
 
     def _run_models(

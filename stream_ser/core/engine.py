@@ -2,8 +2,8 @@
 
     source --write--> ring --Stream.pull--> hop --Backend.step--> speech, answers --Recognizer--> events --> on_events
 
-A worker's thread calls :meth:`Engine.step` whenever a ring has what its stream waits for; files, evaluations and trainings call it
-themselves (:mod:`stream_ser.core.offline`).
+A worker's thread calls :meth:`Engine.step` whenever a ring has what its stream waits for; files, evaluations and trainings call
+it themselves (:mod:`stream_ser.core.offline`).
 """
 
 from __future__ import annotations
@@ -104,18 +104,15 @@ class Engine:
         def segment(speech: list[list[VadFrame]]) -> list[Window | None]:
             nonlocal frontend_done
             frontend_done = time.monotonic()
-            return [
-                stream.attempt(lambda stream=stream, found=found: stream.recognizer.process(found))
-                for (stream, _), found in zip(pulled, speech, strict=True)
-            ]
+            return [stream.attempt(stream.recognizer.process, found) for (stream, _), found in zip(pulled, speech, strict=True)]
 
         rows = [self._row(stream) for stream, _ in pulled]
         answers = self._backend.step(self._state, rows, [hop for _, hop in pulled], segment)
         inference_done = time.monotonic()
         for (stream, _), answer in zip(pulled, answers, strict=True):
-            events = stream.attempt(lambda stream=stream, answer=answer: stream.recognizer.resolve(answer))
+            events = stream.attempt(stream.recognizer.resolve, answer)
             if events:
-                stream.attempt(lambda stream=stream, events=events: stream.on_events(events))
+                stream.attempt(stream.on_events, events)
         self.observer.step_finished(
             frontend_done - self.step_began, inference_done - frontend_done, time.monotonic() - inference_done
         )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from stream_ser.features import MfccSettings
 from stream_ser.models.window import Window
-from stream_ser.speech.detector import CHUNK, VadFrame
+from stream_ser.speech.detector import VadFrame
 from stream_ser.speech.gate import SpeechGate, Utterance
+from stream_ser.speech.silero import CHUNK
 
 LEAD_S = 0.1
 """Time before the detected start, and after the detected end, that belongs to the utterance's window."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from stream_ser.core.recognizer import Hop, Recognizer
 from stream_ser.events import OVERFLOW, Event
 
 Samples = NDArray[np.float32]
+_Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 OnEvents = Callable[[list[Event]], None]
@@ -95,11 +96,13 @@ class Stream:
         """Samples so far at full scale."""
         return self.recognizer.clipped
 
-    def attempt(self, work: Callable[[], _Result]) -> _Result | None:
-        """What ``work`` returns; None where the stream has failed, or fails with it: others go on."""
+    def attempt(
+        self, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> _Result | None:
+        """What ``work`` returns; None where this stream has failed, or fails with it. Other streams go on."""
         if self.failure is None:
             try:
-                return work()
+                return work(*args, **kwargs)
             except Exception as error:  # whatever it is, it is this stream's
                 self.failure, self.ended = error, True
         return None

@@ -97,7 +97,7 @@ class MfccState(StateRows):
     """The samples of each stream that later frames need."""
 
     tail: NDArray[np.float64]
-    """``[rows, frame_length]``: the sample before the next frame, for pre-emphasis, then those of that frame which are there."""
+    """``[rows, frame_length]``: the sample before the next frame, for pre-emphasis, then the samples of that frame so far."""
     tail_length: NDArray[np.int64]
     """How many of them are of the next frame."""
 
