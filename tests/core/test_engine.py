@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from counted import count_windows
-from signals import RATE, Samples, Syllables, silence, voice
+from batch_sizes import record_batch_sizes
+from patience import stretched
+from signals import RATE, LoudnessDetector, Samples, silence, voice
 
 from stream_ser.audio.resample import resample
 from stream_ser.audio.ring import Discontinuity, SampleRing
@@ -35,7 +36,7 @@ class Listener:
     def __init__(self, engine: Engine, rate: int = RATE) -> None:
         self.events: list[Event] = []
         self.ends = 0
-        recognizer = Recognizer(MfccSettings(), detector=Syllables())
+        recognizer = Recognizer(MfccSettings(), detector=LoudnessDetector())
         self.stream: Stream = engine.add(rate, recognizer, self.events.extend, self._end)
 
     def _end(self) -> None:
@@ -93,7 +94,7 @@ def test_streams_together_hear_what_they_hear_alone(classifier: Classifier) -> N
 
 
 def test_one_call_answers_the_windows_of_all_streams(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = count_windows(monkeypatch, classifier)
+    sizes = record_batch_sizes(monkeypatch, classifier)
     engine = Engine(classifier)
     for _ in range(5):
         Listener(engine).write(talk(1), last=True)
@@ -203,7 +204,7 @@ class Recording(Recognizer):
     """A recogniser that keeps what it hears."""
 
     def __init__(self) -> None:
-        super().__init__(MfccSettings(), detector=Syllables())
+        super().__init__(MfccSettings(), detector=LoudnessDetector())
         self.heard: list[Samples] = []
         self.skipped: list[int] = []
         """How many pieces it had heard at each loss."""
@@ -308,7 +309,7 @@ def test_a_worker_hears_what_is_written_until_it_is_stopped(classifier: Classifi
     for start in range(0, len(signal), 320):
         listener.write(signal[start : start + 320])
     listener.stream.ring.end()
-    assert ended.wait(30.0)
+    assert ended.wait(stretched(30.0))
     worker.stop()
     assert sum(isinstance(event, Emotion) and event.is_final for event in listener.events) == 2
     assert failures == []
@@ -322,7 +323,7 @@ def test_a_worker_that_breaks_is_reported(classifier: Classifier) -> None:
     worker = Worker(engine, lambda error: failed.set() if isinstance(error, IndexError) else None)
     worker.start()
     listener.write(talk(1))
-    assert failed.wait(30.0)
+    assert failed.wait(stretched(30.0))
     worker.stop()
 
 
@@ -342,7 +343,7 @@ class Recorder:
 @pytest.mark.parametrize(("rate", "next_rate"), [(RATE, RATE), (48_000, 8_000), (44_100, 44_100), (8_000, 48_000)])
 def test_of_what_a_source_gave_before_a_break_nothing_is_lost(classifier: Classifier, rate: int, next_rate: int) -> None:
     engine, events, tap = Engine(classifier), list[Event](), Recorder()
-    recognizer = Recognizer(MfccSettings(), detector=Syllables())
+    recognizer = Recognizer(MfccSettings(), detector=LoudnessDetector())
     stream = engine.add(rate, recognizer, events.extend, lambda: None, tap)
     before, after = talk(0), talk(1)
     stream.ring.write(resample(before, RATE, rate)[: 2 * rate])

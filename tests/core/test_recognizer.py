@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals import RATE, Samples, Syllables, silence, talk_over_background, voice, without_offset
+from signals import RATE, LoudnessDetector, Samples, silence, talk_over_background, voice, without_offset
 
 from stream_ser.core.recognizer import LEAD, Recognizer, windows
 from stream_ser.events import EMOTIONS, Emotion, Event, Gap, SpeechEnd, SpeechStart
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 def new(**changed: float) -> Recognizer:
-    return Recognizer(MfccSettings(), detector=Syllables(), **changed)  # type: ignore[arg-type]
+    return Recognizer(MfccSettings(), detector=LoudnessDetector(), **changed)  # type: ignore[arg-type]
 
 
 def opinion(window: Window) -> dict[str, Probabilities]:
@@ -70,7 +70,7 @@ def test_each_utterance_is_told_from_start_to_end(conversation: Samples) -> None
     assert [(final.start, final.end) for final in finals] == list(zip(starts, ends, strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 73_600), max_size=30), hop=st.sampled_from([0.03, 0.1, 0.5]))
 def test_events_do_not_depend_on_the_chunking(cuts: list[int], hop: float) -> None:
     rng = np.random.default_rng(7)
@@ -122,7 +122,7 @@ def test_an_answer_speaks_for_the_voice_and_not_for_the_background_before_and_af
 def test_the_new_frames_are_those_of_the_utterance_each_once(hop: float, step: int) -> None:
     rng = np.random.default_rng(1)
     signal = [silence(0.3), voice(0.8, rng), silence(0.4), voice(0.5, rng), silence(0.9), voice(0.6, rng)]
-    recognizer = Recognizer(MfccSettings(), hop, detector=Syllables(), step=step)
+    recognizer = Recognizer(MfccSettings(), hop, detector=LoudnessDetector(), step=step)
     asked = windows(recognizer, np.concatenate(signal))
     ends = [number + 1 for number, window in enumerate(asked) if window.is_final]
     assert len(ends) == 2

@@ -66,7 +66,7 @@ def push_in_pieces(extractor: StreamingMfcc, signal: np.ndarray, cuts: list[int]
 
 
 @pytest.mark.parametrize("features", [DEFAULT, OTHER], ids=["default", "other"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(signal=signals(), cuts=st.lists(st.integers(0, 6000), max_size=12))
 def test_any_chunking_of_any_signal_gives_the_reference_frames(
     features: MfccSettings, signal: np.ndarray, cuts: list[int]
@@ -75,7 +75,7 @@ def test_any_chunking_of_any_signal_gives_the_reference_frames(
     np.testing.assert_allclose(frames, reference(signal, features), atol=1e-4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(signal=signals(), cuts=st.lists(st.integers(0, 6000), max_size=12))
 def test_frames_do_not_depend_on_the_chunking(signal: np.ndarray, cuts: list[int]) -> None:
     whole = push_in_pieces(StreamingMfcc(DEFAULT), signal, [])

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals import said
+from signals import vad_frame
 
 from stream_ser.audio.sources.file import DEMO
 from stream_ser.speech.detector import CHUNK, VadFrame, VoiceActivity
@@ -13,7 +13,7 @@ from stream_ser.speech.gate import SpeechGate, Utterance
 
 pytestmark = pytest.mark.unit
 
-SPEECH, SILENCE, UNDECIDED = said(0.9), said(0.1, -60.0), said(0.45)
+SPEECH, SILENCE, UNDECIDED = vad_frame(0.9), vad_frame(0.1, -60.0), vad_frame(0.45)
 
 
 def run(gate: SpeechGate, sounds: list[VadFrame]) -> list[Utterance]:
@@ -22,7 +22,7 @@ def run(gate: SpeechGate, sounds: list[VadFrame]) -> list[Utterance]:
 
 def talk(level: float, chunks: int) -> list[VadFrame]:
     """Speech whose level flutters by a few decibels, as that of syllables does."""
-    return [said(0.9, level + 3.0 * np.sin(number)) for number in range(chunks)]
+    return [vad_frame(0.9, level + 3.0 * np.sin(number)) for number in range(chunks)]
 
 
 def test_an_utterance_starts_where_its_first_chunk_began_and_ends_after_its_last() -> None:
@@ -72,7 +72,7 @@ def test_an_utterance_that_began_with_the_background_begins_where_the_voice_stan
 
 def test_a_voice_that_swells_keeps_its_beginning() -> None:
     gate = SpeechGate()
-    run(gate, [said(0.9, -35.0 + number / 8) for number in range(80)])
+    run(gate, [vad_frame(0.9, -35.0 + number / 8) for number in range(80)])
     assert gate.utterance == Utterance(0)
 
 
@@ -115,7 +115,7 @@ def test_utterances_are_ordered_and_apart(sounds: list[VadFrame]) -> None:
             time, begun = change.end, None
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(cuts=st.lists(st.integers(0, 16_000), max_size=8), seed=st.integers(0, 99))
 def test_probabilities_do_not_depend_on_the_chunking(cuts: list[int], seed: int) -> None:
     signal = np.random.default_rng(seed).uniform(-0.5, 0.5, 16_000).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Signals that need no recording, and a detector that takes them for speech."""
+"""Synthetic signals, and a voice detector that takes them for speech."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ RATE = 16_000
 Samples = NDArray[np.float32]
 
 
-class Syllables:
-    """A detector for tests without speech: loud is speech."""
+class LoudnessDetector:
+    """A voice detector for synthetic signals: what is loud is speech."""
 
     def __init__(self, chunk: int = 512) -> None:
         self._chunk = chunk
@@ -26,7 +26,7 @@ class Syllables:
         self._tail = buffer[count * self._chunk :]
         chunks = buffer[: count * self._chunk].reshape(count, self._chunk)
         return [
-            said(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
+            vad_frame(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
             for chunk in chunks
         ]
 
@@ -34,13 +34,13 @@ class Syllables:
         self._tail = np.empty(0, np.float32)
 
 
-def said(probability: float, level: float = -30.0) -> VadFrame:
-    """What a detector says of a chunk."""
+def vad_frame(probability: float, level: float = -30.0) -> VadFrame:
+    """What a voice detector gives for one chunk; ``level`` in dBFS."""
     return VadFrame(probability, level)
 
 
 def voice(seconds: float, rng: np.random.Generator) -> Samples:
-    """A buzz with some noise: nothing like speech to Silero, speech to Syllables."""
+    """A buzz with some noise: not speech to Silero, speech to :class:`LoudnessDetector`."""
     time = np.arange(round(seconds * RATE)) / RATE
     buzz = sum(np.sin(2 * np.pi * 120 * k * time + k) / k for k in range(1, 20))
     return (0.1 * buzz + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
@@ -51,7 +51,7 @@ def silence(seconds: float) -> Samples:
 
 
 def without_offset(signal: Samples, hop: int = RATE // 10) -> Samples:
-    """The signal as the extractor of a recogniser gets it."""
+    """The signal with its offset removed, hop by hop, as a recogniser does before it extracts features."""
     removal, rest = OffsetRemoval(RATE, hop), signal.copy()
     for start in range(0, len(rest), hop):
         removal.remove(rest[start : start + hop])
