@@ -1,23 +1,32 @@
 # make demo    live labels of a bundled recording: no microphone, data set or GPU needed
-# make test    ruff, mypy --strict, pytest
+# make check   before each commit: ruff, mypy --strict and the unit tests
+# make test    before each push: the same with all tests, and their branch coverage held
+#
+# The tiers of the tests, each alone: make unit, make integration, make training.
+# On a slow machine STREAM_SER_TEST_STRETCH=4 multiplies every timeout of theirs.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check system clean
+.PHONY: demo check test lint unit integration training system clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/stream-ser listen --input demo
 
-test: system $(VENV)/.dev check
+check: lint unit
 
-check:
+test: system lint
+	$(BIN)/pytest --cov
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+
+unit integration training: $(VENV)/.dev
+	$(BIN)/pytest -m $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

@@ -17,7 +17,6 @@ from requirements import require
 from signals import Samples, silence, voice
 from tiny_bundles import metadata, tiny_model, tiny_stepping_model
 
-from stream_ser import logs
 from stream_ser.models.bundle import MODELS, STEPPED
 
 # A script's background command ignores Ctrl-C, and so would every process that tests start.
@@ -60,13 +59,13 @@ def ravdess() -> Path:
 
 @pytest.fixture
 def daemon_log() -> Iterator[io.StringIO]:
-    """The lines that a daemon in this process logs, with all their fields, as JSON."""
+    """Everything that our packages log during the test: level, event, fields and tracebacks."""
     logger, lines = logging.getLogger("stream_ser"), io.StringIO()
-    handlers, level = list(logger.handlers), logger.level
-    logs.write_to(lines, logs.LogFormat.JSON, journal=False)
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s %(fields)s", defaults={"fields": {}}))
+    logger.addHandler(handler)
     yield lines
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
+    logger.removeHandler(handler)
 
 
 @pytest.fixture
