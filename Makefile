@@ -1,5 +1,9 @@
 # make demo    live labels of a bundled recording: no microphone, data set or GPU needed
-# make test    ruff, mypy --strict, pytest
+# make check   before each commit: ruff, mypy --strict and the unit tests
+# make test    before each push: the same with all tests, and their branch coverage held
+#
+# The tiers of the tests, each alone: make unit, make integration, make training.
+# On a slow machine STREAM_SER_TEST_STRETCH=4 multiplies every timeout of theirs.
 
 SHELL := bash
 .SHELLFLAGS := -e -o pipefail -c
@@ -24,18 +28,23 @@ PROGRESS := sed -u -nE -e 's/^ *(Downloading|Using cached) ([^ ]*-[0-9][^-]*)-.*
 INSTALL = $(PIP) uninstall --quiet --yes $(OTHER_$(RUNTIME)) 2>/dev/null; \
   $(PIP) install --progress-bar off --constraint constraints.txt --editable
 
-.PHONY: demo test check system clean
+.PHONY: demo check test lint unit integration training system clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/stream-ser listen --input demo
 
-test: system $(VENV)/.dev check
+check: lint unit
 
-check:
+test: system lint
+	$(BIN)/pytest --cov
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+
+unit integration training: $(VENV)/.dev
+	$(BIN)/pytest -m $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

@@ -1,39 +1,71 @@
-"""What many tests need: a signal, a tiny pair of bundles, and programs and data that may be missing."""
+"""The tiers, the limits and the Hypothesis profile of all tests, and the fixtures that many share."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from needs import need
+from hypothesis import HealthCheck, settings
+from patience import stretched
+from requirements import require
 from signals import Samples, silence, voice
 from tiny_bundles import metadata, tiny_model, tiny_stepping_model
 
 from stream_ser.models.bundle import MODELS, STEPPED
 
-# A script's background command ignores Ctrl-C, and so would all that tests start.
+# A script's background command ignores Ctrl-C, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How fast an example is found or run is no verdict. Under CI the examples are always the same, so that only a change fails it.
+settings.register_profile(
+    "stream-ser",
+    deadline=None,
+    print_blob=True,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("stream-ser")
 
-TIERS = ("unit", "integration", "training")
+TIER_TIMEOUTS_S = {"unit": 120.0, "integration": 1200.0, "training": 1800.0}
+"""The tiers, and the seconds after which one of their tests counts as hung."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test stands in one tier, so that ``make unit`` is all that can be run before each commit."""
+    """Require that every test stands in exactly one tier, and give it that tier's timeout."""
     for item in items:
-        if sum(item.get_closest_marker(tier) is not None for tier in TIERS) != 1:
-            raise pytest.UsageError(f"{item.nodeid} needs one of the markers {', '.join(TIERS)}: pytestmark = pytest.mark.unit")
+        tiers = [tier for tier in TIER_TIMEOUTS_S if item.get_closest_marker(tier)]
+        if len(tiers) != 1:
+            raise pytest.UsageError(
+                f"{item.nodeid} has {len(tiers)} of the markers {', '.join(TIER_TIMEOUTS_S)}; "
+                "give its module exactly one: pytestmark = pytest.mark.unit"
+            )
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(stretched(TIER_TIMEOUTS_S[tiers[0]])))
 
 
 @pytest.fixture
 def ravdess() -> Path:
     """The real data set, where STREAM_SER_DATA names it."""
     place = os.environ.get("STREAM_SER_DATA", "")
-    need(bool(place) and Path(place).exists(), "the RAVDESS speech clips, named by STREAM_SER_DATA")
+    require(bool(place) and Path(place).exists(), "the RAVDESS speech clips, named by STREAM_SER_DATA")
     return Path(place)
+
+
+@pytest.fixture
+def daemon_log() -> Iterator[io.StringIO]:
+    """Everything that our packages log during the test: level, event, fields and tracebacks."""
+    logger, lines = logging.getLogger("stream_ser"), io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s %(fields)s", defaults={"fields": {}}))
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

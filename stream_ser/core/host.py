@@ -18,7 +18,7 @@ from stream_ser.events import Event
 OnEvents = Callable[[list[Event]], None]
 """Takes events of one stream, on the loop."""
 
-OnEnd = Callable[[BaseException | None], None]
+OnEnd = Callable[[Exception | None], None]
 """Called on the loop after the last event of a stream; with the exception where one ended it."""
 
 _ROOM_POLL_S = 0.005

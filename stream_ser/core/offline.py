@@ -57,7 +57,13 @@ class WindowFrames:
 
 
 def collect_windows(
-    samples: Samples, features: MfccSettings, detector: SpeechDetector | None = None, *, window: float = 3.0, step: int = 1
+    samples: Samples,
+    features: MfccSettings,
+    detector: SpeechDetector | None = None,
+    *,
+    hop: float = 0.1,
+    window: float = 3.0,
+    step: int = 1,
 ) -> list[WindowFrames]:
     """Every window that the models would be asked about in a whole signal; no model runs.
 
@@ -65,11 +71,12 @@ def collect_windows(
         samples: ``float32[n]`` at the rate of ``features``.
         features: what a frame is.
         detector: finds speech; the real one when None.
+        hop: seconds between two windows.
         window: seconds of frames that a model reads at most.
         step: frames that the LSTM takes at a time.
     """
     collector = _Collector(step)
-    recognize(NumpyBackend(features, collector, window, detector), samples)
+    recognize(NumpyBackend(features, collector, window, detector), samples, hop)
     return collector.collected
 
 

@@ -72,8 +72,10 @@ class Recognizer:
         """The hop that waits for ``process``."""
         self._segment: Segment | None = None
         """What waits for ``resolve``."""
-        self._gap: Gap | None = None
-        """To be reported after the hop before it."""
+        self._gaps_before: list[Gap] = []
+        """To be reported before the events of the next hop."""
+        self._gaps_after: list[Gap] = []
+        """To be reported after the events of the hop in progress."""
         self._lost = 0
         self._begin(0)
 
@@ -124,17 +126,18 @@ class Recognizer:
     def skip(self, samples: int, reason: str) -> Hop | None:
         """Note that the next ``samples`` of the stream, maybe none, are lost; return the hop that ends before them.
 
-        None where nothing is lost and nothing was fed since the last interruption.
+        None where nothing is in progress; the loss is then reported with the next hop.
 
         Raises:
             RuntimeError: the last hop was not resolved.
         """
         self._require_resolved()
-        if not samples and (self._interrupted or not self._processed + self._filled):
-            return None
-        if samples:
-            self._gap = Gap(self.time, samples / self.sample_rate, reason)
-        hop = self._complete(ends=True)
+        gaps = [Gap(self.time, samples / self.sample_rate, reason)] if samples else []
+        hop: Hop | None = None
+        if self._filled or self._segmenter.in_utterance:
+            hop, self._gaps_after = self._complete(ends=True), gaps
+        else:
+            self._gaps_before += gaps
         self._interrupted = True
         self._lost += samples
         return hop
@@ -165,13 +168,11 @@ class Recognizer:
         segment, self._segment = self._segment, None
         if (segment.window is None) != (probabilities is None):
             raise RuntimeError("an answer belongs to each window, and to nothing else")
-        events: list[Event] = [self._boundary(one) for one in segment.before]
+        events: list[Event] = [*self._gaps_before, *(self._boundary(one) for one in segment.before)]
         if segment.window is not None and probabilities is not None:
             events.append(self._emotion(segment.window, probabilities))
-        events += [self._boundary(one) for one in segment.after]
-        if self._gap is not None:
-            events.append(self._gap)
-            self._gap = None
+        events += [*(self._boundary(one) for one in segment.after), *self._gaps_after]
+        self._gaps_before, self._gaps_after = [], []
         return events
 
     def _require_resolved(self) -> None:

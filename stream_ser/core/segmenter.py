@@ -71,6 +71,11 @@ class Segmenter:
         self._stepped = 0
         """Index of the next of them."""
 
+    @property
+    def in_utterance(self) -> bool:
+        """Whether somebody speaks."""
+        return self._gate.utterance is not None
+
     def process(self, speech: Sequence[VadFrame], samples: int, *, last: bool) -> Segment:
         """Take the detector's frames of the next hop.
 

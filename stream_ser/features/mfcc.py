@@ -16,7 +16,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from stream_ser.features.filterbank import dct_matrix, lifter_weights, mel_filters
-
 from stream_ser.state_rows import StateRows
 
 _EPSILON = np.finfo(np.float64).eps

@@ -34,7 +34,7 @@ def test_what_the_target_cannot_hold_is_filtered_out() -> None:
     assert np.abs(resample(tone(48_000, 11_000.0), 48_000, 16_000)[500:-500]).max() < 1e-3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rate=st.sampled_from([8_000, 44_100, 48_000]), cuts=st.lists(st.integers(0, 48_000), max_size=10))
 def test_the_chunking_does_not_change_the_result(rate: int, cuts: list[int]) -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, rate).astype(np.float32)

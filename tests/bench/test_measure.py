@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from counted import count_windows
+from batch_sizes import record_batch_sizes
 from rich.console import Console
 
 from stream_ser.bench import measure as bench
@@ -57,7 +57,7 @@ def test_the_file_holds_every_figure(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("brief")
 def test_every_stream_is_answered_in_a_loaded_hop(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0)
-    asked = count_windows(monkeypatch, classifier)
+    asked = record_batch_sizes(monkeypatch, classifier)
     bench.load(classifier, 5, 0.1, 3.0, 40)
     assert len(asked) == 48
     assert sum(asked[8:]) > 0.9 * 5 * 40

@@ -10,13 +10,14 @@ from typing import Any
 
 import pylsl
 import pytest
+from patience import stretched
 
 from stream_ser import protocol
 from stream_ser.bridges import lsl
 
 pytestmark = pytest.mark.unit
 
-WAIT = 20.0
+WAIT = stretched(20.0)
 LABELS = ("calm", "angry")
 
 
@@ -58,10 +59,10 @@ def test_a_recorder_gets_probabilities_and_markers_at_the_time_of_what_they_are_
         values, when = emotions.pull_sample(timeout=WAIT)
         assert values == [0.25, 0.75]
         # Stream time 9 s was a second ago, when 10 s had passed since it began.
-        assert time.time() - (pylsl.local_clock() - when) == pytest.approx(began + 9.0, abs=0.05)
+        assert time.time() - (pylsl.local_clock() - when) == pytest.approx(began + 9.0, abs=0.5)
         told = [markers.pull_sample(timeout=WAIT) for _ in range(3)]
         assert [one[0] for one, _ in told] == ["speech_start", "final:angry", "speech_end"]
-        assert told[1][1] - told[0][1] == pytest.approx(1.0, abs=0.05)
+        assert told[1][1] - told[0][1] == pytest.approx(1.0, abs=0.5)
         channels = emotions.info(WAIT).get_channel_labels()
         assert channels == list(LABELS)
     finally:

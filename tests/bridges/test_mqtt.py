@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from needs import need_programs
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from patience import stretched
+from requirements import require_programs
 
 from stream_ser import protocol
 from stream_ser.bridges import BridgeError, mqtt
@@ -21,7 +22,7 @@ from stream_ser.bridges.mqtt import State
 
 pytestmark = pytest.mark.integration
 
-WAIT = 20.0
+WAIT = stretched(20.0)
 EMOTION = protocol.Emotion(
     start=0.0, end=1.0, label="angry", confidence=0.75, probabilities={"calm": 0.25, "angry": 0.75}, models={}, is_final=True
 )
@@ -41,7 +42,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 @contextmanager
 def _broker(folder: Path, *rules: str) -> Iterator[str]:
-    need_programs("mosquitto", "mosquitto_passwd")
+    require_programs("mosquitto", "mosquitto_passwd")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,7 +118,7 @@ def test_who_comes_later_finds_the_last_state(broker: str) -> None:
 
 
 def test_a_broker_that_wants_a_password_gets_it_and_refuses_a_wrong_one(tmp_path: Path) -> None:
-    need_programs("mosquitto_passwd")
+    require_programs("mosquitto_passwd")
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "home", "secret"], check=True, capture_output=True)
     with _broker(tmp_path, "allow_anonymous false", f"password_file {passwords}") as broker:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from patience import stretched
 
 from stream_ser import protocol
 from stream_ser.bridges import BridgeError, osc, place
@@ -45,7 +46,7 @@ def test_a_receiver_gets_it_as_osc() -> None:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(20.0)
+        receiver.settimeout(stretched(20.0))
         osc.bridge([EMOTION], f"127.0.0.1:{receiver.getsockname()[1]}")
         got = [OscMessage(receiver.recv(4_096)) for _ in range(3)]
     assert [(one.address, one.params) for one in got] == osc.of_message(EMOTION)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+from patience import stretched
 from websockets.asyncio.server import ServerConnection, serve
 
 from stream_ser import protocol
@@ -17,7 +18,7 @@ from stream_ser.server.app import Access, Server
 
 pytestmark = pytest.mark.unit
 
-WAIT = 20.0
+WAIT = stretched(20.0)
 GREETING = protocol.Status(state="listening", time=0.0, label="no_speech", repaired=0, clipped=0, overflows=0)
 
 

@@ -1,55 +1,26 @@
 from __future__ import annotations
 
-import threading
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from counted import count_windows
-from signals import RATE, Samples, Syllables, silence, voice
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals import RATE, Samples, silence, talk_over_background, voice
+from streams import MeanFrameModel, Recorded, events_of, loudness_backend, outline, settle
 
 from stream_ser.audio.resample import resample
-from stream_ser.audio.ring import Discontinuity, SampleRing
 from stream_ser.audio.sources.file import DEMO
-from stream_ser.core.engine import RING_SECONDS, Engine, Stream, Worker
-from stream_ser.core.recognizer import Hop, Recognizer
+from stream_ser.core.engine import Engine
+from stream_ser.core.stream import RING_S
 from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import Classifier, load_classifier
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import ProviderChoice
-from stream_ser.models.window import Window
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def classifier(bundles: Path) -> Classifier:
-    return load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0)
-
-
-class Listener:
-    """A stream with everything it delivered."""
-
-    def __init__(self, engine: Engine, rate: int = RATE) -> None:
-        self.events: list[Event] = []
-        self.ends = 0
-        recognizer = Recognizer(MfccSettings(), detector=Syllables())
-        self.stream: Stream = engine.add(rate, recognizer, self.events.extend, self._end)
-
-    def _end(self) -> None:
-        self.ends += 1
-
-    def write(self, samples: Samples, *, last: bool = False) -> None:
-        self.stream.ring.write(samples)
-        if last:
-            self.stream.ring.end()
-
-
-def settle(engine: Engine) -> None:
-    while engine.step():
-        pass
 
 
 def talk(seed: int) -> Samples:
@@ -58,9 +29,9 @@ def talk(seed: int) -> Samples:
     return np.concatenate(parts)
 
 
-def assert_same(got: list[Event], expected: list[Event]) -> None:
-    assert [type(event) for event in got] == [type(event) for event in expected]
-    for one, other in zip(got, expected, strict=True):
+def assert_same(found: list[Event], expected: list[Event]) -> None:
+    assert [type(event) for event in found] == [type(event) for event in expected]
+    for one, other in zip(found, expected, strict=True):
         if isinstance(one, Emotion) and isinstance(other, Emotion):
             assert (one.start, one.end, one.label, one.is_final) == (other.start, other.end, other.label, other.is_final)
             assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
@@ -68,310 +39,304 @@ def assert_same(got: list[Event], expected: list[Event]) -> None:
             assert one == other
 
 
-def test_streams_together_hear_what_they_hear_alone(classifier: Classifier) -> None:
-    alone = []
-    for seed in range(4):
-        engine = Engine(classifier)
-        listener = Listener(engine)
-        listener.write(talk(seed), last=True)
-        settle(engine)
-        alone.append(listener.events)
-    engine = Engine(classifier)
-    together = [Listener(engine) for _ in range(4)]
+def test_each_utterance_has_its_events_from_start_to_end(conversation: Samples) -> None:
+    events = events_of(np.array_split(conversation, 3))
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"] * 2
+    starts = [event.start for event in events if isinstance(event, SpeechStart)]
+    ends = [event.end for event in events if isinstance(event, SpeechEnd)]
+    np.testing.assert_allclose(starts, [0.7, 2.9], atol=0.04)
+    np.testing.assert_allclose(ends, [1.9, 3.7], atol=0.04)
+    finals = [event for event in events if isinstance(event, Emotion) and event.is_final]
+    assert [(final.start, final.end) for final in finals] == list(zip(starts, ends, strict=True))
+
+
+@settings(max_examples=25)
+@given(cuts=st.lists(st.integers(0, 73_600), max_size=30), hop=st.sampled_from([0.03, 0.1, 0.5]))
+def test_events_do_not_depend_on_the_chunking(cuts: list[int], hop: float) -> None:
+    rng = np.random.default_rng(7)
+    signal = np.concatenate((silence(0.7), voice(1.2, rng), silence(1.0), voice(0.8, rng), silence(0.9)))
+    second = list(range(RATE, len(signal), RATE))
+    whole = events_of(np.split(signal, second), hop)
+    assert len(whole) > 8
+    assert events_of(np.split(signal, sorted(cuts + second)), hop) == whole
+
+
+def test_an_answer_speaks_for_the_voice_and_not_for_the_background() -> None:
+    events = events_of(np.array_split(talk_over_background(), 3))
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"]
+    (final,) = (event for event in events if isinstance(event, Emotion) and event.is_final)
+    (end,) = (event for event in events if isinstance(event, SpeechEnd))
+    assert final.start == end.start == pytest.approx(1.5, abs=0.1)
+    assert final.end == end.end
+
+
+def test_silence_has_no_events() -> None:
+    assert events_of([silence(2.5)] * 2) == []
+
+
+def test_a_click_of_speech_gets_no_label() -> None:
+    events = events_of([silence(0.5), voice(0.15, np.random.default_rng(0)), silence(1.0)])
+    assert outline(events) == ["SpeechStart", "SpeechEnd"]
+
+
+def test_there_is_no_label_while_an_utterance_pauses() -> None:
+    rng = np.random.default_rng(0)
+    events = events_of([voice(1.0, rng), silence(0.45), voice(0.5, rng), silence(1.0)])
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"]
+    ends = [event.end for event in events if isinstance(event, Emotion)]
+    assert not [end for end in ends if 1.25 < end < 1.45]
+
+
+def test_the_end_of_the_stream_ends_the_utterance() -> None:
+    events = events_of([voice(0.93, np.random.default_rng(0))])
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"]
+
+
+def test_a_hop_that_holds_an_end_and_a_start_has_them_in_order() -> None:
+    rng = np.random.default_rng(0)
+    events = events_of([voice(1.45, rng), silence(0.55), voice(1.0, rng), silence(1.0)], hop=0.5)
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd"] * 2
+
+
+def test_a_stream_that_ends_within_a_hop_closes_what_began_in_it() -> None:
+    rng = np.random.default_rng(0)
+    events = events_of([silence(0.1), voice(0.55, rng), silence(0.6), voice(0.2, rng)], hop=0.5)
+    assert outline(events) == ["SpeechStart", "interim", "final", "SpeechEnd", "SpeechStart", "SpeechEnd"]
+
+
+def test_streams_together_have_the_events_that_they_have_alone() -> None:
+    alone = [events_of(np.array_split(talk(seed), 2)) for seed in range(4)]
+    engine = Engine(loudness_backend())
+    together = [Recorded(engine) for _ in range(4)]
     for start in range(0, 80_000, 700):
-        for seed, listener in enumerate(together):
+        for seed, one in enumerate(together):
             signal = talk(seed)
             if start < len(signal):
-                listener.write(signal[start : start + 700], last=start + 700 >= len(signal))
+                one.write(signal[start : start + 700], last=start + 700 >= len(signal))
         if start % 2_100 == 0:
             settle(engine)
     settle(engine)
-    for listener, expected in zip(together, alone, strict=True):
+    for one, expected in zip(together, alone, strict=True):
         assert len(expected) > 6
-        assert_same(listener.events, expected)
-        assert listener.ends == 1
+        assert_same(one.events, expected)
+        assert one.ends == [None]
 
 
-def test_one_call_answers_the_windows_of_all_streams(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = count_windows(monkeypatch, classifier)
-    engine = Engine(classifier)
+def test_one_call_answers_the_windows_of_all_streams() -> None:
+    model = MeanFrameModel()
+    engine = Engine(loudness_backend(model=model))
     for _ in range(5):
-        Listener(engine).write(talk(1), last=True)
+        Recorded(engine).write(talk(1), last=True)
     settle(engine)
-    assert set(sizes) == {0, 5}
+    assert set(model.batch_sizes) == {5}
 
 
-def test_any_rate_gives_the_events_of_the_recognisers_rate(classifier: Classifier) -> None:
-    def hear(rate: int) -> list[Event]:
-        engine = Engine(classifier)
-        listener = Listener(engine, rate)
-        listener.write(resample(talk(2), RATE, rate), last=True)
+def test_any_rate_gives_the_events_of_the_recognisers_rate() -> None:
+    def events_at(rate: int) -> list[Event]:
+        engine = Engine(loudness_backend())
+        recorded = Recorded(engine, rate)
+        recorded.write(resample(talk(2), RATE, rate), last=True)
         settle(engine)
-        return listener.events
+        return recorded.events
 
-    expected = hear(RATE)
+    expected = events_at(RATE)
     for rate in (44_100, 48_000):
-        got = hear(rate)
-        assert [type(event) for event in got if not isinstance(event, Emotion)] == [
-            type(event) for event in expected if not isinstance(event, Emotion)
-        ]
-        starts = [event.start for event in got if isinstance(event, SpeechStart)]
+        found = events_at(rate)
+        assert outline(found) == outline(expected)
+        starts = [event.start for event in found if isinstance(event, SpeechStart)]
         np.testing.assert_allclose(starts, [e.start for e in expected if isinstance(e, SpeechStart)], atol=0.04)
 
 
-def test_audio_that_the_ring_could_not_hold_is_told_as_a_gap(classifier: Classifier) -> None:
-    engine = Engine(classifier)
-    listener = Listener(engine)
-    listener.write(silence(1.0))
+def test_audio_that_the_ring_could_not_hold_is_reported_as_a_gap() -> None:
+    engine = Engine(loudness_backend())
+    recorded = Recorded(engine)
+    recorded.write(silence(1.0))
     settle(engine)
-    listener.write(silence(RING_SECONDS + 2.5))
-    listener.write(voice(0.8, np.random.default_rng(0)), last=True)
+    recorded.write(silence(RING_S + 2.5))
+    recorded.write(voice(0.8, np.random.default_rng(0)), last=True)
     settle(engine)
-    gaps = [event for event in listener.events if isinstance(event, Gap)]
+    gaps = [event for event in recorded.events if isinstance(event, Gap)]
     assert [(gap.start, gap.reason) for gap in gaps] == [(1.0, "overflow")]
     assert gaps[0].seconds == pytest.approx(2.5 + 0.8)
-    (start,) = [event.start for event in listener.events if isinstance(event, SpeechStart)]
-    assert start == pytest.approx(1.0 + RING_SECONDS + 2.5, abs=0.04)
+    (start,) = [event.start for event in recorded.events if isinstance(event, SpeechStart)]
+    assert start == pytest.approx(1.0 + RING_S + 2.5, abs=0.04)
 
 
-@pytest.mark.parametrize("many", [2, 16], ids=["beside each other", "one by one"])
-def test_streams_that_join_and_leave_at_any_time_hear_what_they_hear_alone(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, many: int
+def test_after_lost_audio_the_answers_are_those_of_a_new_stream() -> None:
+    before, after = voice(1.03, np.random.default_rng(0)), [silence(0.5), voice(1.0, np.random.default_rng(1)), silence(1.0)]
+    engine = Engine(loudness_backend())
+    recorded = Recorded(engine)
+    recorded.write(before)
+    settle(engine)
+    recorded.write(silence(RING_S))
+    for piece in after:
+        recorded.write(piece)
+    settle(engine)
+    recorded.stream.ring.end()
+    settle(engine)
+    assert [event.reason for event in recorded.events if isinstance(event, Gap)] == ["overflow"]
+    *_, final = (event for event in recorded.events if isinstance(event, Emotion) and event.is_final)
+    (fresh,) = (event for event in events_of(after) if isinstance(event, Emotion) and event.is_final)
+    assert final.probabilities == pytest.approx(fresh.probabilities, abs=0.02)
+
+
+@pytest.mark.parametrize("parallel", [2, 16], ids=["in parallel", "one by one"])
+def test_streams_that_join_and_leave_at_any_time_have_the_events_that_they_have_alone(
+    monkeypatch: pytest.MonkeyPatch, parallel: int
 ) -> None:
-    """With the real detector, whose network hears all streams together."""
-    monkeypatch.setattr("stream_ser.core.engine.MANY", many)
-    monkeypatch.setattr("stream_ser.core.engine.BLOCK", many)
-    monkeypatch.setattr("stream_ser.models.classifier.MANY", many)
+    """With the real detector and models, whose networks run over all streams together."""
+    monkeypatch.setattr("stream_ser.core.backend.PARALLEL_STREAMS", parallel)
+    monkeypatch.setattr("stream_ser.core.backend.BLOCK_STREAMS", parallel)
+    monkeypatch.setattr("stream_ser.models.classifier.PARALLEL_WINDOWS", parallel)
+    classifier = load_classifier(None, MfccSettings(), ProviderChoice.CPU, 3.0)
     demo, _ = soundfile.read(DEMO, dtype="float32")
 
     def signal(number: int) -> Samples:
         begin = RATE * (1 + 3 * number)
         return np.asarray(demo[begin : begin + 5 * RATE], np.float32)
 
-    def open_stream(engine: Engine, events: list[Event]) -> Stream:
-        return engine.add(RATE, Recognizer(MfccSettings(), step=classifier.step), events.extend, lambda: None)
-
     alone: list[list[Event]] = []
     for number in range(5):
-        engine, events = Engine(classifier), list[Event]()
-        stream = open_stream(engine, events)
+        engine = Engine.over(classifier)
+        one = Recorded(engine)
         for half in np.array_split(signal(number), 2):
-            stream.ring.write(half)
+            one.write(half)
             settle(engine)
-        stream.ring.end()
+        one.stream.ring.end()
         settle(engine)
-        alone.append(events)
-    engine, together = Engine(classifier), [list[Event]() for _ in range(5)]
-    streams: dict[int, Stream] = {}
+        alone.append(one.events)
+    engine = Engine.over(classifier)
+    together: list[Recorded] = []
     for turn in range(60):
-        for number in range(5):
-            piece = signal(number)[1_777 * (turn - 3 * number) :][:1_777] if turn >= 3 * number else silence(0.0)
-            if turn == 3 * number:
-                streams[number] = open_stream(engine, together[number])
+        if turn % 3 == 0 and len(together) < 5:
+            together.append(Recorded(engine))
+        for number, one in enumerate(together):
+            piece = signal(number)[1_777 * (turn - 3 * number) :][:1_777]
             if len(piece):
-                streams[number].ring.write(piece)
-            elif number in streams and not streams[number].ring.ended:
-                streams[number].ring.end()
+                one.write(piece)
+            elif not one.stream.ring.ended:
+                one.stream.ring.end()
         settle(engine)
-    for got, expected in zip(together, alone, strict=True):
+    for one, expected in zip(together, alone, strict=True):
         assert sum(isinstance(event, Emotion) for event in expected) > 5
-        assert_same(got, expected)
+        assert_same(one.events, expected)
+
+
+def test_a_row_that_a_stream_left_serves_the_next_as_a_new_one() -> None:
+    engine = Engine(loudness_backend())
+    first = Recorded(engine)
+    first.write(talk(1), last=True)
+    settle(engine)
+    second = Recorded(engine)
+    second.write(talk(2), last=True)
+    settle(engine)
+    assert second.stream.row == first.stream.row
+    assert second.events == events_of(np.array_split(talk(2), 2))
+
+
+class FailingTap:
+    """Fails with the first samples that are not silent."""
+
+    def on_samples(self, samples: Samples) -> None:
+        if np.abs(samples).max(initial=0.0) > 0.01:
+            raise OSError("no space left on device")
+
+    def on_loss(self, samples: int) -> None: ...
+
+
+def test_the_failure_of_one_stream_ends_that_stream_and_no_other() -> None:
+    engine = Engine(loudness_backend())
+    good, bad = Recorded(engine), Recorded(engine, tap=FailingTap())
+    for piece in np.array_split(talk(1), 20):
+        good.write(piece)
+        bad.write(piece)
+        settle(engine)
+    good.stream.ring.end()
+    settle(engine)
+    assert good.events == events_of(np.array_split(talk(1), 20))
+    assert good.ends == [None]
+    (failure,) = bad.ends
+    assert isinstance(failure, OSError)
+    assert bad.events == []
+
+
+@pytest.mark.parametrize("where", ["process", "resolve"])
+def test_a_recogniser_that_fails_fails_for_its_own_stream(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    engine = Engine(loudness_backend())
+    good, bad = Recorded(engine), Recorded(engine)
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bad.stream.recognizer, where, broken)
+    for one in (good, bad):
+        one.write(talk(1), last=True)
+    settle(engine)
+    assert len(good.events) > 6
+    assert [type(end) for end in bad.ends] == [ZeroDivisionError]
+
+
+class Counts:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.opened, self.closed, self.failed, self.steps = 0, 0, 0, 0
+
+    def stream_opened(self) -> None:
+        self.opened += 1
+
+    def stream_closed(self, *, failed: bool) -> None:
+        self.closed += 1
+        self.failed += failed
+
+    def step_finished(self, frontend_s: float, inference_s: float, delivery_s: float) -> None:
+        assert min(frontend_s, inference_s, delivery_s) >= 0.0
+        self.steps += 1
+
+    def events_delivered(self, latency_s: float) -> None:
+        raise AssertionError("an engine has no loop to deliver to")
+
+
+def test_an_observer_learns_of_streams_failures_and_steps() -> None:
+    counts = Counts()
+    engine = Engine(loudness_backend(), observer=counts)
+    Recorded(engine).write(silence(1.0), last=True)
+    Recorded(engine, tap=FailingTap()).write(talk(1), last=True)
+    Recorded(engine)
+    settle(engine)
+    assert (counts.opened, counts.closed, counts.failed) == (3, 2, 1)
+    assert counts.steps >= 10
 
 
 def test_a_warm_engine_keeps_its_memory_flat() -> None:
-    classifier = load_classifier(None, MfccSettings(), ProviderChoice.CPU, 3.0)
-    engine, demo = Engine(classifier), soundfile.read(DEMO, dtype="float32")[0]
-    stream = engine.add(RATE, Recognizer(MfccSettings(), step=classifier.step), lambda events: None, lambda: None)
+    engine, demo = Engine.open(provider=ProviderChoice.CPU), soundfile.read(DEMO, dtype="float32")[0]
+    stream = engine.add(RATE, lambda events: None, lambda failure: None)
 
-    def hear() -> None:
+    def play() -> None:
         for piece in np.array_split(demo, 250):
             stream.ring.write(piece)
             settle(engine)
 
-    hear()
+    play()
     tracemalloc.start()
-    hear()
+    play()
     before = tracemalloc.take_snapshot()
-    hear()
+    play()
     after = tracemalloc.take_snapshot()
     tracemalloc.stop()
     grown = sum(one.size_diff for one in after.compare_to(before, "filename") if "tracemalloc" not in str(one.traceback))
-    assert grown < 20_000, "bytes kept of 25 s of sound"
+    assert grown < 20_000, "bytes retained of 25 s of sound"
 
 
-class Recording(Recognizer):
-    """A recogniser that keeps what it hears."""
-
-    def __init__(self) -> None:
-        super().__init__(MfccSettings(), detector=Syllables())
-        self.heard: list[Samples] = []
-        self.skipped: list[int] = []
-        """How many pieces it had heard at each loss."""
-
-    def skip(self, samples: int, reason: str) -> Window | None:
-        self.skipped.append(len(self.heard))
-        return super().skip(samples, reason)
-
-    def take(self, samples: Samples) -> tuple[int, Hop | None]:
-        taken, hop = super().take(samples)
-        self.heard.append(samples[:taken].copy())
-        return taken, hop
-
-
-def test_what_is_written_while_the_worker_goes_to_sleep_is_heard(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Engine(classifier)
-    stream = engine.add(RATE, Recognizer(MfccSettings()), lambda events: None, lambda: None)
-    late = [silence(0.1)]
-
-    def falling_asleep(ring: SampleRing, wanted: int) -> None:
-        ring.__dict__["wanted"] = 10**9  # the write does not wake a worker that does not wait yet
-        if late:
-            ring.write(late.pop())
-        ring.__dict__["wanted"] = wanted
-
-    monkeypatch.setattr(SampleRing, "wanted", property(lambda ring: ring.__dict__["wanted"], falling_asleep), raising=False)
-    assert engine.step()
-    assert stream.recognizer.time == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize(("rate", "most"), [(16_000, 1), (44_100, 2)], ids=["as it is", "resampled"])
-def test_the_worker_is_woken_once_a_hop_or_twice_since_a_resampler_holds_back(
-    classifier: Classifier, rate: int, most: int
-) -> None:
-    engine = Engine(classifier)
-    stream = engine.add(rate, Recognizer(MfccSettings()), lambda events: None, lambda: None)
-    settle(engine)
-    engine.filled.wait(0.0)
-    woken = 0
-    for _ in range(300):
-        stream.ring.write(np.zeros(rate // 100, np.float32))
-        if engine.filled.wait(0.0):
-            woken += 1
-            settle(engine)
-    assert 28 <= woken <= 30 * most, "three seconds in blocks of 10 ms"
-    assert stream.recognizer.time > 2.8
-
-
-@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
-def test_a_source_is_heard_to_its_last_sample(classifier: Classifier, rate: int) -> None:
-    engine, recognizer = Engine(classifier), Recording()
-    stream = engine.add(rate, recognizer, lambda events: None, lambda: None)
-    signal = voice(1.3, np.random.default_rng(0))
-    stream.ring.write(resample(signal, RATE, rate))
+def test_models_of_a_folder_bring_their_own_labels_and_threshold(bundles: Path) -> None:
+    engine = Engine.open(bundles, ProviderChoice.CPU)
+    events: list[Event] = []
+    stream = engine.add(RATE, events.extend, lambda failure: None)
+    demo, _ = soundfile.read(DEMO, dtype="float32", frames=3 * RATE, start=RATE)
+    stream.ring.write(demo)
     stream.ring.end()
     settle(engine)
-    assert sum(map(len, recognizer.heard)) == pytest.approx(1.3 * RATE, abs=2)
-
-
-def test_a_source_that_breaks_off_ends_the_utterance_and_goes_on_later_at_another_rate(classifier: Classifier) -> None:
-    engine = Engine(classifier)
-    listener = Listener(engine)
-    listener.write(np.concatenate((silence(0.5), voice(1.0, np.random.default_rng(0)))))
-    listener.stream.ring.interrupt(Discontinuity(0, RATE))
-    settle(engine)
-    assert isinstance(listener.events[-1], SpeechEnd)
-    assert not any(isinstance(event, Gap) for event in listener.events)
-    listener.stream.ring.interrupt(Discontinuity(3 * 8_000, 8_000))
-    listener.stream.ring.write(resample(np.concatenate((silence(1.0), voice(1.0, np.random.default_rng(1)))), RATE, 8_000))
-    listener.stream.ring.end()
-    settle(engine)
-    (gap,) = (event for event in listener.events if isinstance(event, Gap))
-    assert (gap.start, gap.seconds, gap.reason) == (1.5, 3.0, "source_lost")
-    starts = [event.start for event in listener.events if isinstance(event, SpeechStart)]
-    np.testing.assert_allclose(starts, [0.5, 1.5 + 3.0 + 1.0], atol=0.05)
-
-
-def test_nothing_from_before_a_gap_is_heard_after_it(classifier: Classifier) -> None:
-    engine, recognizer = Engine(classifier), Recording()
-    rate = 48_000
-    stream = engine.add(rate, recognizer, lambda events: None, lambda: None)
-    stream.ring.write(np.ones(rate, np.float32))
-    settle(engine)
-    stream.ring.write(np.zeros(round((RING_SECONDS + 1) * rate), np.float32))
-    stream.ring.end()
-    settle(engine)
-    (before,) = recognizer.skipped
-    assert np.concatenate(recognizer.heard[:before]).any()
-    assert not np.concatenate(recognizer.heard[before:]).any()
-
-
-def test_a_worker_hears_what_is_written_until_it_is_stopped(classifier: Classifier) -> None:
-    engine, failures = Engine(classifier), list[BaseException]()
-    ended = threading.Event()
-    listener = Listener(engine)
-    listener.stream.on_end = ended.set
-    worker = Worker(engine, failures.append)
-    worker.start()
-    signal = talk(1)
-    for start in range(0, len(signal), 320):
-        listener.write(signal[start : start + 320])
-    listener.stream.ring.end()
-    assert ended.wait(30.0)
-    worker.stop()
-    assert sum(isinstance(event, Emotion) and event.is_final for event in listener.events) == 2
-    assert failures == []
-
-
-def test_a_worker_that_breaks_is_reported(classifier: Classifier) -> None:
-    engine = Engine(classifier)
-    failed = threading.Event()
-    listener = Listener(engine)
-    listener.stream.deliver = lambda events: [][len(events)]
-    worker = Worker(engine, lambda error: failed.set() if isinstance(error, IndexError) else None)
-    worker.start()
-    listener.write(talk(1))
-    assert failed.wait(30.0)
-    worker.stop()
-
-
-class Recorder:
-    """A tap with all that it was given; what was lost is None."""
-
-    def __init__(self) -> None:
-        self.given: list[Samples | int] = []
-
-    def heard(self, samples: Samples) -> None:
-        self.given.append(samples.copy())
-
-    def lost(self, samples: int) -> None:
-        self.given.append(samples)
-
-
-@pytest.mark.parametrize(("rate", "next_rate"), [(RATE, RATE), (48_000, 8_000), (44_100, 44_100), (8_000, 48_000)])
-def test_of_what_a_source_gave_before_a_break_nothing_is_lost(classifier: Classifier, rate: int, next_rate: int) -> None:
-    engine, events, tap = Engine(classifier), list[Event](), Recorder()
-    recognizer = Recognizer(MfccSettings(), detector=Syllables())
-    stream = engine.add(rate, recognizer, events.extend, lambda: None, tap)
-    before, after = talk(0), talk(1)
-    stream.ring.write(resample(before, RATE, rate)[: 2 * rate])
-    stream.ring.interrupt(Discontinuity(round(0.3 * next_rate), next_rate))
-    settle(engine)
-    stream.ring.write(resample(after, RATE, next_rate)[: stream.ring.capacity - 1])
-    stream.ring.end()
-    settle(engine)
-    (gap,) = (event for event in events if isinstance(event, Gap))
-    assert gap.start == pytest.approx(min(len(before) / RATE, 2.0), abs=2 / RATE)
-    assert gap.seconds == pytest.approx(0.3, abs=1 / RATE)
-    given = [piece for piece in tap.given if isinstance(piece, np.ndarray)]
-    assert sum(map(len, given)) + round(0.3 * RATE) == round(recognizer.time * RATE)
-    first = np.concatenate(given)[: min(len(before), 2 * RATE) - 200]
-    np.testing.assert_allclose(first, before[: len(first)], atol=0.05)
-
-
-def test_a_worker_that_is_too_slow_is_never_later_than_the_ring(classifier: Classifier) -> None:
-    engine = Engine(classifier)
-    listener = Listener(engine)
-    recognizer, signal = listener.stream.recognizer, np.tile(talk(1), 10)
-    hop, written = RATE // 10, 0
-    while written + 2 * hop <= len(signal):  # two hops come while it hears one
-        listener.write(signal[written : written + 2 * hop])
-        written += 2 * hop
-        engine.step()
-        assert written / RATE - recognizer.time <= RING_SECONDS + 0.11
-    settle(engine)
-    assert recognizer.time == written / RATE, "and it catches up when it can"
-    gaps = [event for event in listener.events if isinstance(event, Gap)]
-    assert {gap.reason for gap in gaps} == {"overflow"}
-    assert sum(gap.seconds for gap in gaps) == pytest.approx(written / RATE / 2 - RING_SECONDS, abs=0.2)
+    labels = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0).labels
+    emotions = [event for event in events if isinstance(event, Emotion)]
+    assert emotions
+    assert all(tuple(event.probabilities) == labels for event in emotions)

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from patience import stretched
 
 from stream_ser.daemon.sd_notify import notify
 
@@ -20,7 +21,7 @@ def test_the_state_arrives_at_the_socket(tmp_path: Path, monkeypatch: pytest.Mon
     address = f"@stream-ser-test-{tmp_path}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + address[1:] if abstract else address)
-        manager.settimeout(10.0)
+        manager.settimeout(stretched(10.0))
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         notify("READY=1\nSTATUS=fine")
         assert manager.recv(1024) == b"READY=1\nSTATUS=fine"

@@ -60,62 +60,84 @@ def signals(draw: st.DrawFn) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def push_in_pieces(extractor: StreamingMfcc, signal: np.ndarray, cuts: list[int]) -> np.ndarray:
+ROW = np.zeros(1, np.intp)
+
+
+def frames_of(signal: np.ndarray, features: MfccSettings, cuts: list[int]) -> np.ndarray:
+    """The frames of one stream that gets the signal in pieces, in a state with more rows."""
+    mfcc = StreamingMfcc(features)
+    state, row = mfcc.new_state(3), np.array([1])
     pieces = np.split(signal, sorted(min(cut, len(signal)) for cut in cuts))
-    return np.concatenate([*(extractor.push(piece) for piece in pieces), extractor.flush()])
+    found = [mfcc.process(state, row, piece[None])[0] for piece in pieces]
+    return np.concatenate([np.empty((0, features.coefficients)), *(frames for frames in found if len(frames))])
+
+
+def complete_frames(signal: np.ndarray, features: MfccSettings) -> np.ndarray:
+    """The frames of the reference less the last where it was filled up with zeros."""
+    count = max(0, (len(signal) - features.frame_length) // features.frame_step + 1)
+    return reference(signal, features)[:count]
 
 
 @pytest.mark.parametrize("features", [DEFAULT, OTHER], ids=["default", "other"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(signal=signals(), cuts=st.lists(st.integers(0, 6000), max_size=12))
 def test_any_chunking_of_any_signal_gives_the_reference_frames(
     features: MfccSettings, signal: np.ndarray, cuts: list[int]
 ) -> None:
-    frames = push_in_pieces(StreamingMfcc(features), signal, cuts)
-    np.testing.assert_allclose(frames, reference(signal, features), atol=1e-4)
+    np.testing.assert_allclose(frames_of(signal, features, cuts), complete_frames(signal, features), atol=1e-4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(signal=signals(), cuts=st.lists(st.integers(0, 6000), max_size=12))
 def test_frames_do_not_depend_on_the_chunking(signal: np.ndarray, cuts: list[int]) -> None:
-    whole = push_in_pieces(StreamingMfcc(DEFAULT), signal, [])
-    np.testing.assert_allclose(push_in_pieces(StreamingMfcc(DEFAULT), signal, cuts), whole, atol=1e-5)
+    np.testing.assert_allclose(frames_of(signal, DEFAULT, cuts), frames_of(signal, DEFAULT, []), atol=1e-5)
 
 
 def test_a_frame_is_returned_with_its_last_sample() -> None:
-    extractor = StreamingMfcc(DEFAULT)
+    mfcc = StreamingMfcc(DEFAULT)
+    state = mfcc.new_state(1)
     first, step = DEFAULT.frame_length, DEFAULT.frame_step
     noise = np.random.default_rng(0).standard_normal(first + step)
-    assert len(extractor.push(noise[: first - 1])) == 0
-    assert len(extractor.push(noise[first - 1 : first])) == 1
-    assert len(extractor.push(noise[first:-1])) == 0
-    assert len(extractor.push(noise[-1:])) == 1
+    counts = [
+        len(mfcc.process(state, ROW, piece[None])[0])
+        for piece in (noise[: first - 1], noise[first - 1 : first], noise[first:-1], noise[-1:])
+    ]
+    assert counts == [0, 1, 0, 1]
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5])
-def test_a_signal_that_fills_its_frames_leaves_nothing_to_flush(frames: int) -> None:
-    signal = np.random.default_rng(0).standard_normal(DEFAULT.frame_length + (frames - 1) * DEFAULT.frame_step)
-    extractor = StreamingMfcc(DEFAULT)
-    assert len(extractor.push(signal)) == frames == len(reference(signal, DEFAULT))
-    assert len(extractor.flush()) == 0
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 99),
+    before=st.lists(st.integers(1, 900), min_size=4, max_size=4),
+    pieces=st.lists(st.integers(0, 700), min_size=1, max_size=6),
+)
+def test_streams_together_get_the_frames_that_they_get_alone(seed: int, before: list[int], pieces: list[int]) -> None:
+    """Whatever each had before, so that their tails differ."""
+    signals = np.random.default_rng(seed).standard_normal((4, 900 + sum(pieces)))
+    mfcc = StreamingMfcc(DEFAULT)
+    state = mfcc.new_state(5)
+    rows = np.array([4, 0, 3, 1])
+    found: list[list[np.ndarray]] = [[] for _ in rows]
+    for number, count in enumerate(before):
+        found[number] += mfcc.process(state, rows[number : number + 1], signals[number : number + 1, :count])
+    for piece in pieces:
+        places = list(before)
+        new = np.stack([signal[place : place + piece] for signal, place in zip(signals, places, strict=True)])
+        before = [place + piece for place in places]
+        for number, frames in enumerate(mfcc.process(state, rows, new)):
+            found[number].append(frames)
+    for signal, end, frames in zip(signals, before, found, strict=True):
+        together = np.concatenate([np.empty((0, DEFAULT.coefficients)), *(one for one in frames if len(one))])
+        np.testing.assert_allclose(together, complete_frames(signal[:end], DEFAULT), atol=1e-4)
 
 
-def test_flush_without_samples_gives_nothing() -> None:
-    assert StreamingMfcc(DEFAULT).flush().shape == (0, DEFAULT.coefficients)
-
-
-def test_reset_gives_the_state_of_a_new_stream() -> None:
+def test_a_cleared_row_is_a_new_stream() -> None:
     rng = np.random.default_rng(1)
-    used, signal = StreamingMfcc(DEFAULT), rng.standard_normal(2_000)
-    used.push(rng.standard_normal(777))
-    used.reset()
-    np.testing.assert_array_equal(push_in_pieces(used, signal, [333]), push_in_pieces(StreamingMfcc(DEFAULT), signal, [333]))
-
-
-def test_flush_ends_the_stream() -> None:
-    used, signal = StreamingMfcc(DEFAULT), np.random.default_rng(2).standard_normal(1_000)
-    first = push_in_pieces(used, signal, [])
-    np.testing.assert_array_equal(push_in_pieces(used, signal, []), first)
+    mfcc, signal = StreamingMfcc(DEFAULT), rng.standard_normal((1, 2_000))
+    state = mfcc.new_state(1)
+    mfcc.process(state, ROW, rng.standard_normal((1, 777)))
+    state.clear(0)
+    np.testing.assert_array_equal(mfcc.process(state, ROW, signal)[0], mfcc.process(mfcc.new_state(1), ROW, signal)[0])
 
 
 def test_the_fingerprint_changes_with_every_setting() -> None:

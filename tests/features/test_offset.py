@@ -13,10 +13,14 @@ RATE = 16_000
 HOP = 1_600
 
 
+ROW = np.zeros(1, np.intp)
+
+
 def _removed(samples: np.ndarray) -> np.ndarray:
     removal, rest = OffsetRemoval(RATE, HOP), samples.astype(np.float32)
+    state = removal.new_state(1)
     for start in range(0, len(rest), HOP):
-        removal.remove(rest[start : start + HOP])
+        removal.process(state, ROW, rest[None, start : start + HOP])
     return rest
 
 
@@ -39,19 +43,22 @@ def test_a_voice_stays_as_it_is(pitch: float) -> None:
     np.testing.assert_allclose(_removed(voice), voice, atol=5e-3)
 
 
-def test_a_reset_makes_a_new_one() -> None:
-    used, new = OffsetRemoval(RATE, HOP), OffsetRemoval(RATE, HOP)
-    used.remove(np.full(HOP, 0.7, np.float32))
-    used.reset()
-    pieces = [np.linspace(0.1, 0.3, HOP, dtype=np.float32) for _ in range(2)]
-    used.remove(pieces[0])
-    new.remove(pieces[1])
-    np.testing.assert_array_equal(pieces[0], pieces[1])
+def test_streams_together_are_as_they_are_alone() -> None:
+    rng = np.random.default_rng(0)
+    removal, state = OffsetRemoval(RATE, HOP), OffsetRemoval(RATE, HOP).new_state(4)
+    signals = [rng.uniform(-0.3, 0.6, 3 * HOP).astype(np.float32) for _ in range(2)]
+    pieces = [np.stack([signal[start : start + HOP] for signal in signals]) for start in range(0, 3 * HOP, HOP)]
+    for piece in pieces:
+        removal.process(state, np.array([3, 1]), piece)
+    for together, signal in zip(np.concatenate(pieces, axis=1), signals, strict=True):
+        np.testing.assert_array_equal(together, _removed(signal))
+    assert state.has_offset.tolist() == [False, True, False, True]
 
 
-def test_no_samples_are_no_matter() -> None:
+def test_no_samples_change_nothing() -> None:
     removal = OffsetRemoval(RATE, HOP)
-    removal.remove(np.empty(0, np.float32))
-    held = np.full(HOP, 0.2, np.float32)
-    removal.remove(held)
-    np.testing.assert_allclose(held, 0.0, atol=1e-7)
+    state = removal.new_state(1)
+    removal.process(state, ROW, np.empty((1, 0), np.float32))
+    level = np.full((1, HOP), 0.2, np.float32)
+    removal.process(state, ROW, level)
+    np.testing.assert_allclose(level, 0.0, atol=1e-7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from patience import PATIENCE_S
 from process import Command, refused
 from pythonosc.osc_message import OscMessage
 
@@ -16,7 +17,7 @@ DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 def test_osc_follows_the_daemon_and_ends_when_told() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, Command(*DEMO) as daemon:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(60.0)
+        receiver.settimeout(PATIENCE_S)
         to = f"127.0.0.1:{receiver.getsockname()[1]}"
         with Command("bridge", "osc", "--url", daemon.address(), "--to", to) as bridge:
             got: list[OscMessage] = []

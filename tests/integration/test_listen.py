@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from needs import need
-from process import WAIT, Command, refused, wait_until
+from patience import PATIENCE_S, wait_until
+from process import Command, refused
+from requirements import require
 from signals import RATE, silence, voice
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -35,7 +36,7 @@ def follow(client: ClientConnection) -> tuple[list[protocol.ServerMessage], int 
     messages = []
     try:
         while True:
-            messages.append(protocol.decode(client.recv(WAIT)))
+            messages.append(protocol.decode(client.recv(PATIENCE_S)))
     except ConnectionClosed as closed:
         return messages, closed.rcvd.code if closed.rcvd else None
 
@@ -100,7 +101,7 @@ def test_no_label_is_written_into_a_journal() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
-        client.recv(WAIT)
+        client.recv(PATIENCE_S)
         command.process.send_signal(number)
         _, code = follow(client)
         assert command.wait() == 0
@@ -149,13 +150,13 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
-        manager.settimeout(WAIT)
+        manager.settimeout(PATIENCE_S)
         with Command(*DEMO, env={"NOTIFY_SOCKET": str(address)}) as command:
             ready = manager.recv(4096).decode().splitlines()
             assert ready[0] == "READY=1"
             assert ready[1].startswith("STATUS=listening to demo.flac")
             with connect(command.address()) as client:  # ready means that clients are served
-                client.recv(WAIT)
+                client.recv(PATIENCE_S)
             told: list[str] = []
             while told.count("WATCHDOG=1") < 2:
                 told += manager.recv(4096).decode().splitlines()
@@ -167,7 +168,7 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_not_there_is_waited_for_and_named() -> None:
-    need(ctypes.util.find_library("portaudio") is not None, "PortAudio")
+    require(ctypes.util.find_library("portaudio") is not None, "PortAudio")
     with Command("listen", "--device", "no such microphone", "--port", "0", "--provider", "cpu") as command:
         command.wait_for("^Waiting for no such microphone.$")
         command.wait_for("source lost: no input device.*; waiting for it")
@@ -285,7 +286,7 @@ def test_a_recording_holds_what_was_heard_and_what_was_said_of_it(tmp_path: Path
 
 def test_without_being_asked_it_says_that_nothing_is_recorded() -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
-        hello = protocol.decode(client.recv(WAIT))
+        hello = protocol.decode(client.recv(PATIENCE_S))
         assert isinstance(hello, protocol.Hello)
         assert not hello.recording
         command.process.terminate()

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from follower import Follower
-from needs import need_programs
-from process import WAIT, Command, refused, wait_until
-from pulse import SoundServer
+from collecting_client import CollectingClient
+from patience import PATIENCE_S, wait_until
+from process import Command, refused
+from pulse_audio import SoundServer
+from requirements import require_programs
 from websockets.sync.client import connect
 
 from stream_ser import protocol
@@ -22,13 +23,10 @@ from stream_ser.audio.sources.file import DEMO
 
 pytestmark = pytest.mark.integration
 
-BACK = 5.0
-"""Seconds within which a microphone that is back must be heard, but for the voice itself."""
-
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Iterator[SoundServer]:
-    need_programs("pulseaudio", "pactl", "paplay")
+    require_programs("pulseaudio", "pactl", "paplay")
     home = tmp_path / "pulse"
     home.mkdir()
     server = SoundServer(home)
@@ -47,18 +45,18 @@ def sentence(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def listening(sound: SoundServer, device: str = "pulse") -> Iterator[tuple[Command, Follower]]:
+def listening(sound: SoundServer, device: str = "pulse") -> Iterator[tuple[Command, CollectingClient]]:
     """The daemon at a microphone, and a client; afterwards it must end cleanly."""
     with Command("listen", "--device", device, "--port", "0", "--provider", "cpu", env=sound.env) as command:
-        with Follower(command.address()) as follower:
+        with CollectingClient(command.address()) as follower:
             yield command, follower
             command.process.terminate()
             assert command.wait() == 0
-        assert follower.code == 1001
+        assert follower.close_code == 1001
         assert [message.seq for message in follower.messages] == list(range(len(follower.messages)))
 
 
-def ends(follower: Follower) -> int:
+def ends(follower: CollectingClient) -> int:
     return len(follower.of(protocol.SpeechEnd))
 
 
@@ -89,7 +87,7 @@ def _listen_in_silence(command: Command, seconds: float) -> float:
 
     def now() -> float:
         with connect(address) as client:
-            hello = protocol.decode(client.recv(WAIT))
+            hello = protocol.decode(client.recv(PATIENCE_S))
             assert isinstance(hello, protocol.Hello)
             return hello.time
 
@@ -107,9 +105,9 @@ def test_a_microphone_that_is_unplugged_is_waited_for(sound: SoundServer, senten
         (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
         assert lost.reason.startswith("pulse: ")
         sound.add("room")
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after")
     (gap,) = follower.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 1.0  # type: ignore[operator]
@@ -124,9 +122,9 @@ def test_a_sound_server_that_is_killed_is_waited_for(sound: SoundServer, sentenc
         follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
         assert command.process.poll() is None
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 1, "a label after")
     assert [gap.reason for gap in follower.of(protocol.Gap)] == ["source_lost"]
 
 
@@ -139,9 +137,9 @@ def test_a_sound_system_that_stands_still_is_waited_for(sound: SoundServer, sent
             follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
         finally:
             sound.thaw()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after")
     (gap,) = follower.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 0.5  # type: ignore[operator]
@@ -156,9 +154,9 @@ def test_a_microphone_that_is_not_there_yet_is_waited_for(sound: SoundServer, se
         command.wait_for("no input device.*waiting for it")
         assert follower.of(protocol.Hello)[0].sample_rate == 0
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "it", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "it")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+        follower.wait_until(lambda: ends(follower) == 1, "a label")
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
@@ -186,7 +184,7 @@ def test_a_default_that_changes_is_survived(sound: SoundServer, sentence: Path) 
         sound.add("other")  # and makes it the default, which "pulse" stands for
         for name in ("room", "other"):  # the sound server decides whether it moves who listens
             sound.play(sentence, name)
-        follower.wait_until(lambda: ends(follower) >= 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) >= 2, "a label after")
 
 
 def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
@@ -222,19 +220,19 @@ def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
             return [fact for fact in found if fact["fact"] == name]
 
         wait_until(lambda: bool(facts("ready")), "it is ready")
-        with Follower(str(facts("ready")[0]["address"])) as follower:
+        with CollectingClient(str(facts("ready")[0]["address"])) as follower:
             sound.play(one_sided)
             assert not follower.of(protocol.SpeechStart), "nobody speaks on the first channel"
             config.write_text(config.read_text().replace("channel = 1", "channel = 2\nhop = 0.2"))
             command.process.send_signal(signal.SIGHUP)
-            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel", BACK)
+            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel")
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+            follower.wait_until(lambda: ends(follower) == 1, "a label")
             config.write_text("volume = 11\n")
             command.process.send_signal(signal.SIGHUP)
             wait_until(lambda: bool(facts("reload_refused")), "the wrong settings are refused")
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 2, "a label all the same", BACK)
+            follower.wait_until(lambda: ends(follower) == 2, "a label all the same")
             command.process.terminate()
             assert command.wait() == 0
     (reloaded,) = facts("reloaded")
@@ -246,7 +244,7 @@ def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
 
 def test_it_ends_also_while_the_sound_system_stands_still(sound: SoundServer) -> None:
     with Command("listen", "--device", "pulse", "--port", "0", "--provider", "cpu", env=sound.env) as command:
-        with Follower(command.address()) as follower:
+        with CollectingClient(command.address()) as follower:
             sound.freeze()
             try:
                 follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
@@ -254,4 +252,4 @@ def test_it_ends_also_while_the_sound_system_stands_still(sound: SoundServer) ->
                 assert command.wait() == 0
             finally:
                 sound.thaw()
-        assert follower.code == 1001
+        assert follower.close_code == 1001

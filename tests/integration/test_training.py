@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
+import process
 import pytest
 import soundfile
-from process import Command, refused, wait_until
+from patience import TRAINING_PATIENCE_S, wait_until
 from signals import silence
 from speech_corpus import clip_name, write_corpus
 
@@ -17,10 +19,10 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import MODELS, load_bundle
 from stream_ser.models.providers import CPU
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.training
 
-TRAINING = 300.0
-"""Seconds within which a slow machine must have trained something small."""
+Command = partial(process.Command, patience_s=TRAINING_PATIENCE_S)
+refused = partial(process.refused, patience_s=TRAINING_PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
     out = tmp_path / "out"
     arguments = ("train", "--data", str(data), "--out", str(out))
     with Command(*arguments, env=cache) as train:
-        wait_until(lambda: bool(list(out.glob("checkpoints/*/history.json"))), "a checkpoint is there", TRAINING)
+        wait_until(lambda: bool(list(out.glob("checkpoints/*/history.json"))), "a checkpoint is there", TRAINING_PATIENCE_S)
         train.process.send_signal(signal.SIGINT)
         assert train.wait() == 1
         (line,) = train.errors.splitlines()
@@ -91,7 +93,7 @@ def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
 
     before = losses()
     with Command(*arguments, env=cache):
-        wait_until(lambda: losses() != before, "the fit went on", TRAINING)
+        wait_until(lambda: losses() != before, "the fit went on", TRAINING_PATIENCE_S)
     assert losses()[: len(before)] == before
 
 
@@ -105,7 +107,7 @@ def test_models_are_trained_on_one_corpus_and_tested_on_another(data: Path, tmp_
     (other / "manifest.csv").write_text("\n".join(rows) + "\n")
     arguments = ("--train-data", str(data), "--test-data", str(other), "--out", str(tmp_path / "out"), "--quick")
     with Command("evaluate", "--protocol", "cross-corpus", *arguments, env=cache) as evaluate:
-        assert evaluate.process.wait(TRAINING) == 0, evaluate.errors
+        assert evaluate.wait() == 0, evaluate.errors
         assert "calls: anger -> angry (1), joy -> happy (1), pride -> not used (1)" in evaluate.output
     result = json.loads((tmp_path / "out" / "cross-corpus.json").read_text())
     assert result["folds"][0]["test_speakers"] == ["calls anna"]
@@ -138,7 +140,6 @@ def test_the_real_set_is_found_whole(ravdess: Path) -> None:
 
 def test_a_smoke_run_on_the_real_set_goes_through(ravdess: Path, tmp_path: Path, cache: dict[str, str]) -> None:
     with Command("train", "--data", str(ravdess), "--out", str(tmp_path / "out"), "--quick", env=cache) as train:
-        assert train.process.wait(TRAINING) == 0
         assert train.wait() == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["held_out_speakers"] == [f"ravdess {actor:02}" for actor in (2, 5, 14, 15, 16)]

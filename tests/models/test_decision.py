@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_ser.events import UNCERTAIN
-from stream_ser.models.decision import Decision, DecisionSettings, Probabilities, fuse
+from stream_ser.models import decision as decisions
+from stream_ser.models.decision import Decision, Probabilities, fuse
 
 pytestmark = pytest.mark.unit
 
@@ -22,8 +23,15 @@ def vector(values: list[float]) -> Probabilities:
     return np.array(values, np.float32)
 
 
-def new(**changed: float) -> Decision:
-    return Decision(LABELS, 0.1, DecisionSettings(**changed))
+def new(threshold: float = 0.35) -> Decision:
+    return Decision(LABELS, hop=0.1, threshold=threshold)
+
+
+@pytest.fixture
+def hesitant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide margin, and no smoothing."""
+    monkeypatch.setattr(decisions, "LABEL_MARGIN", 0.2)
+    monkeypatch.setattr(decisions, "SMOOTHING_TIME_CONSTANT_S", 1e-6)
 
 
 def test_fusing_weighs_what_the_models_say_for_and_against() -> None:
@@ -34,12 +42,12 @@ def test_fusing_weighs_what_the_models_say_for_and_against() -> None:
 
 
 def test_models_that_agree_are_surer_together_and_one_is_as_sure_as_it_is() -> None:
-    assert fuse([peaked(2), peaked(2)])[2] > peaked(2)[2]
-    np.testing.assert_allclose(fuse([peaked(2)]), peaked(2), rtol=1e-5)
+    assert fuse([peaked(2), peaked(2)], 0.8)[2] > peaked(2)[2]
+    np.testing.assert_allclose(fuse([peaked(2)], 0.8), peaked(2), rtol=1e-5)
 
 
 def test_a_model_that_rules_an_emotion_out_leaves_numbers() -> None:
-    fused = fuse([vector([0.0, 1.0, 0.0]), vector([1.0, 0.0, 0.0])])
+    fused = fuse([vector([0.0, 1.0, 0.0]), vector([1.0, 0.0, 0.0])], 0.8)
     assert np.isfinite(fused).all()
     assert fused.argmin() == 2
 
@@ -62,15 +70,17 @@ def test_a_lasting_change_changes_the_label() -> None:
     assert [decision.interim(peaked(1))[0] for _ in range(10)][-1] == "b"
 
 
+@pytest.mark.usefixtures("hesitant")
 def test_a_lead_below_the_margin_changes_nothing() -> None:
-    decision = new(margin=0.2, time_constant=1e-6)
+    decision = new()
     decision.interim(vector([0.5, 0.3, 0.2, 0, 0]))
     assert decision.interim(vector([0.4, 0.5, 0.1, 0, 0]))[0] == "a"
     assert decision.interim(vector([0.3, 0.6, 0.1, 0, 0]))[0] == "b"
 
 
+@pytest.mark.usefixtures("hesitant")
 def test_a_label_that_became_uncertain_makes_way_for_one_that_is_not() -> None:
-    decision = new(margin=0.2, time_constant=1e-6, threshold=0.35)
+    decision = new()
     decision.interim(vector([0.5, 0.3, 0.2, 0, 0]))
     assert decision.interim(vector([0.34, 0.4, 0.26, 0, 0]))[0] == "b"
 

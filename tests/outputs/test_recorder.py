@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from patience import wait_until
 
 from stream_ser import protocol
 from stream_ser.outputs import recorder as recording
@@ -107,8 +108,7 @@ def test_a_recording_that_was_killed_can_be_read(tmp_path: Path) -> None:
     written = _new(tmp_path)
     written.heard(_sound(4_000))
     written.told(protocol.SpeechStart(start=0.1))
-    while len(list(tmp_path.glob("*.jsonl"))) == 0 or b"speech_start" not in next(tmp_path.glob("*.jsonl")).read_bytes():
-        threading.Event().wait(0.01)
+    wait_until(lambda: any(b"speech_start" in file.read_bytes() for file in tmp_path.glob("*.jsonl")), "the message is on disk")
     ((sound, messages),) = _parts(tmp_path)  # nothing is closed yet
     assert len(sound) == 4_000
     assert len(messages) == 2

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from needs import need
+from requirements import require
 
 from stream_ser.server.port_owner import holder
 
@@ -16,7 +16,7 @@ LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.ge
 
 
 def test_a_program_of_this_user_is_named_with_its_process() -> None:
-    need(Path("/proc/net/tcp").exists(), "Linux")
+    require(Path("/proc/net/tcp").exists(), "Linux")
     with subprocess.Popen([sys.executable, "-c", LISTENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         port = int(other.stdout.readline())

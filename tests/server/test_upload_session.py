@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from signals import RATE, Syllables
+from signals import RATE, LoudnessDetector
 
 from stream_ser.core.engine import Engine
 from stream_ser.core.recognizer import Recognizer
@@ -32,7 +32,7 @@ class Peer:
 
     def __init__(self, classifier: Classifier, *, batch: bool = False) -> None:
         self.engine, self.events, self.errors, self.ends = Engine(classifier), list[Event](), list[Error](), 0
-        self.recognizer = Recognizer(MfccSettings(), detector=Syllables())
+        self.recognizer = Recognizer(MfccSettings(), detector=LoudnessDetector())
         self.session = AudioSession(
             lambda rate: self.engine.add(rate, self.recognizer, self.events.extend, self._end),
             self.errors.append,
@@ -126,7 +126,7 @@ _ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(_ACTIONS, max_size=30), batch=st.booleans())
 def test_no_order_of_messages_breaks_it(classifier: Classifier, actions: list[object], batch: bool) -> None:
     peer, now, started = Peer(classifier, batch=batch), 0.0, False

@@ -1,16 +1,16 @@
-"""Certificates for this machine's own address, made by openssl."""
+"""Certificates for the loopback address, made by openssl."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-from needs import need_programs
+from requirements import require_programs
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    need_programs("openssl")
+    """Write a self-signed certificate for 127.0.0.1; return its file and that of its key."""
+    require_programs("openssl")
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(

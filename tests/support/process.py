@@ -1,4 +1,4 @@
-"""Starts the real command and talks to it as a user would."""
+"""Start the real ``stream-ser`` and read what it prints."""
 
 from __future__ import annotations
 
@@ -7,31 +7,18 @@ import re
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-WAIT = 60.0
-"""Seconds within which a slow machine must have done anything that is waited for."""
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = WAIT) -> None:
-    """Look again and again until the condition holds.
-
-    Raises:
-        AssertionError: it did not within ``seconds``.
-    """
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
-        pause.wait(0.02)
+from patience import PATIENCE_S
 
 
 class Command:
-    """A running ``stream-ser``, its output read line by line."""
+    """A running ``stream-ser``; every wait for it ends after ``patience_s`` seconds."""
 
-    def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, env: dict[str, str] | None = None, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self.process = subprocess.Popen(
             [sys.executable, "-m", "stream_ser", *arguments],
             stdout=subprocess.PIPE,
@@ -41,8 +28,8 @@ class Command:
         )
         self.lines: list[str] = []
         self.errors = ""
-        self._news = threading.Condition()
-        self._readers = [threading.Thread(target=self._read_out), threading.Thread(target=self._read_errors)]
+        self._changed = threading.Condition()
+        self._readers = [threading.Thread(target=self._read_output), threading.Thread(target=self._read_errors)]
         for reader in self._readers:
             reader.start()
 
@@ -69,8 +56,8 @@ class Command:
         def found() -> re.Match[str] | None:
             return next((match for line in self.lines if (match := re.search(pattern, line))), None)
 
-        with self._news:
-            self._news.wait_for(lambda: found() or self._over(), WAIT)
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._ended(), self._patience_s)
         match = found()
         assert match, f"no {pattern!r} in {self.output!r}; errors: {self.errors!r}"
         return match
@@ -81,19 +68,19 @@ class Command:
 
     def wait(self) -> int:
         """Wait for the end; return the exit code."""
-        code = self.process.wait(WAIT)
+        code = self.process.wait(self._patience_s)
         for reader in self._readers:
-            reader.join(WAIT)
+            reader.join(self._patience_s)
         return code
 
-    def _over(self) -> bool:
+    def _ended(self) -> bool:
         return not self._readers[0].is_alive()
 
-    def _read_out(self) -> None:
+    def _read_output(self) -> None:
         for line in _lines(self.process.stdout):
-            with self._news:
+            with self._changed:
                 self.lines.append(line)
-                self._news.notify_all()
+                self._changed.notify_all()
 
     def _read_errors(self) -> None:
         for line in _lines(self.process.stderr):
@@ -107,9 +94,9 @@ def _lines(stream: object) -> Iterator[str]:
 
 
 @contextmanager
-def refused(*arguments: str, env: dict[str, str] | None = None) -> Iterator[str]:
-    """Run a command that must fail with one line; give the line."""
-    with Command(*arguments, env=env) as command:
+def refused(*arguments: str, env: dict[str, str] | None = None, patience_s: float = PATIENCE_S) -> Iterator[str]:
+    """Run a command that must fail with one line; yield the line."""
+    with Command(*arguments, env=env, patience_s=patience_s) as command:
         assert command.wait() == 1, command.output
         assert len(command.errors.splitlines()) == 1, command.errors
         assert command.errors.startswith("stream-ser: ")

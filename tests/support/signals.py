@@ -1,46 +1,57 @@
-"""Signals that need no recording, and a detector that takes them for speech."""
+"""Synthetic signals, and a voice detector that takes them for speech."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_ser.features import OffsetRemoval
 from stream_ser.speech.detector import VadFrame
+from stream_ser.speech.silero import CHUNK
+from stream_ser.state_rows import StateRows
 
 RATE = 16_000
 
 Samples = NDArray[np.float32]
 
 
-class Syllables:
-    """A detector for tests without speech: loud is speech."""
+@dataclass(slots=True)
+class LoudnessState(StateRows):
+    """Samples of the chunk that is not complete, and how many there are."""
 
-    def __init__(self, chunk: int = 512) -> None:
-        self._chunk = chunk
-        self._tail = np.empty(0, np.float32)
+    tail: Samples
+    tail_length: NDArray[np.int64]
 
-    def push(self, samples: Samples) -> list[VadFrame]:
-        buffer = np.concatenate((self._tail, samples))
-        count = len(buffer) // self._chunk
-        self._tail = buffer[count * self._chunk :]
-        chunks = buffer[: count * self._chunk].reshape(count, self._chunk)
+
+class LoudnessDetector:
+    """A voice detector for synthetic signals: what is loud is speech."""
+
+    def new_state(self, rows: int) -> LoudnessState:
+        return LoudnessState(np.zeros((rows, CHUNK), np.float32), np.zeros(rows, np.int64))
+
+    def process(self, state: LoudnessState, rows: NDArray[np.intp], samples: Samples) -> list[list[VadFrame]]:
+        return [self._process_stream(state, int(row), new) for row, new in zip(rows, samples, strict=True)]
+
+    def _process_stream(self, state: LoudnessState, row: int, samples: Samples) -> list[VadFrame]:
+        waiting = np.concatenate((state.tail[row, : state.tail_length[row]], samples))
+        count = len(waiting) // CHUNK
+        rest = waiting[count * CHUNK :]
+        state.tail[row, : len(rest)], state.tail_length[row] = rest, len(rest)
         return [
-            said(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
-            for chunk in chunks
+            vad_frame(1.0 if np.abs(chunk).max() > 0.01 else 0.0, 10.0 * float(np.log10(np.mean(chunk**2) + 1e-9)))
+            for chunk in waiting[: count * CHUNK].reshape(count, CHUNK)
         ]
 
-    def reset(self) -> None:
-        self._tail = np.empty(0, np.float32)
 
-
-def said(probability: float, level: float = -30.0) -> VadFrame:
-    """What a detector says of a chunk."""
+def vad_frame(probability: float, level: float = -30.0) -> VadFrame:
+    """What a voice detector gives for one chunk; ``level`` in dBFS."""
     return VadFrame(probability, level)
 
 
 def voice(seconds: float, rng: np.random.Generator) -> Samples:
-    """A buzz with some noise: nothing like speech to Silero, speech to Syllables."""
+    """A buzz with some noise: not speech to Silero, speech to :class:`LoudnessDetector`."""
     time = np.arange(round(seconds * RATE)) / RATE
     buzz = sum(np.sin(2 * np.pi * 120 * k * time + k) / k for k in range(1, 20))
     return (0.1 * buzz + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
@@ -51,10 +62,11 @@ def silence(seconds: float) -> Samples:
 
 
 def without_offset(signal: Samples, hop: int = RATE // 10) -> Samples:
-    """The signal as the extractor of a recogniser gets it."""
+    """The signal with its offset removed, hop by hop, as a backend does before it extracts features."""
     removal, rest = OffsetRemoval(RATE, hop), signal.copy()
+    state, row = removal.new_state(1), np.zeros(1, np.intp)
     for start in range(0, len(rest), hop):
-        removal.remove(rest[start : start + hop])
+        removal.process(state, row, rest[None, start : start + hop])
     return rest
 
 

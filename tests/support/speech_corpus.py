@@ -21,7 +21,7 @@ def clip_name(emotion: int, actor: int, repetition: int = 1, statement: int = 1)
 
 
 def clip(emotion: int, actor: int, repetition: int = 1, statement: int = 1) -> Clip:
-    """A clip that is on no disk; ``emotion`` as in the file name, from 1."""
+    """A clip without a file; ``emotion`` counts from 1, as in the file name."""
     return Clip(clip_name(emotion, actor, repetition, statement), emotion - 1, f"ravdess {actor:02}", Path())
 
 

@@ -1,4 +1,4 @@
-"""Bundles that load fast and know nothing."""
+"""Small bundles that load fast and recognise nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[s
 def tiny_model(
     properties: Mapping[str, str], coefficients: int = MfccSettings().coefficients, emotions: int = len(EMOTIONS)
 ) -> onnx.ModelProto:
-    """A graph with a bundle's inputs and outputs that answers the softmax of the mean frame's first coefficients."""
+    """A graph with a bundle's inputs and outputs: the softmax of the mean frame's first coefficients."""
     nodes = [
         helper.make_node("ReduceSum", ["mfcc", "axis"], ["sum"], keepdims=0),
         helper.make_node("Cast", ["length"], ["count"], to=TensorProto.FLOAT),

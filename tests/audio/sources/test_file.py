@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from patience import stretched
 from signals import RATE, voice
 
 from stream_ser.audio.ring import SampleRing, WakeEvent
@@ -60,7 +61,7 @@ def test_realtime_keeps_the_pace_of_a_microphone(tmp_path: Path) -> None:
 def test_stop_ends_a_file_in_the_middle() -> None:
     source, ring = FileSource(DEMO, realtime=True), SampleRing(100_000, WakeEvent())
     source.start(ring, lambda state, reason: None)
-    assert ring.filled.wait(10.0)
+    assert ring.filled.wait(stretched(10.0))
     source.stop()
     assert ring.ended
     assert ring.room > 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from signals import Syllables, said, silence, talk_over_background, voice, without_offset
+from signals import LoudnessDetector, silence, talk_over_background, vad_frame, voice, without_offset
 from speech_corpus import clip_name, write_corpus
 from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.data.corpus import open_corpus
@@ -22,7 +22,7 @@ FEATURES = MfccSettings()
 
 
 def listened(signal: np.ndarray, window: float = 3.0) -> list[Window]:
-    return windows(Recognizer(FEATURES, window=window, detector=Syllables()), signal)
+    return windows(Recognizer(FEATURES, window=window, detector=LoudnessDetector()), signal)
 
 
 @pytest.mark.parametrize("window", [1.0, 3.0])
@@ -53,7 +53,7 @@ def test_an_utterance_that_began_with_the_background_is_that_of_the_voice() -> N
 def test_windows_are_those_that_the_live_recogniser_asks_about() -> None:
     signal = np.concatenate((silence(0.3), voice(1.0, np.random.default_rng(0)), silence(1.0)))
     asked = listened(signal)
-    live, rest, ends = Recognizer(FEATURES, detector=Syllables()), signal, []
+    live, rest, ends = Recognizer(FEATURES, detector=LoudnessDetector()), signal, []
     while len(rest):
         taken, window = live.advance(rest[:320])
         rest = rest[taken:]
@@ -64,7 +64,7 @@ def test_windows_are_those_that_the_live_recogniser_asks_about() -> None:
 
 
 def test_a_replay_says_at_its_own_speed_what_was_said() -> None:
-    sounds = [said(0.0)] * 10 + [said(1.0)] * 20 + [said(0.0)] * 10
+    sounds = [vad_frame(0.0)] * 10 + [vad_frame(1.0)] * 20 + [vad_frame(0.0)] * 10
     slow, fast = Replay(sounds, 0.5), Replay(sounds, 2.0)
     assert sum(sound.speech for sound in slow.push(np.zeros(80 * 512, np.float32))) == pytest.approx(40, abs=2)
     assert sum(sound.speech for sound in fast.push(np.zeros(20 * 512, np.float32))) == pytest.approx(10, abs=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from patience import TRAINING_PATIENCE_S
 from process import Command
 from stream_ser_train.evaluation.non_speech import BLOCK, LEVELS_DB, SIGNALS, blocks, count_labels
 
@@ -38,7 +39,9 @@ def test_speech_among_the_signals_would_be_noticed(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_nobody_says_gets_no_label(tmp_path: Path) -> None:
-    with Command("evaluate", "--protocol", "non-speech", "--quick", "--out", str(tmp_path)) as command:
+    with Command(
+        "evaluate", "--protocol", "non-speech", "--quick", "--out", str(tmp_path), patience_s=TRAINING_PATIENCE_S
+    ) as command:
         assert command.wait() == 0, command.errors
     result = json.loads((tmp_path / "non-speech.json").read_text())
     assert result["signals"] == {name: {"minutes": 0.5, "emotion_messages": 0} for name in SIGNALS}

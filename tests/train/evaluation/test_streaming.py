@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from signals import said, silence, voice
+from signals import silence, vad_frame, voice
 from stream_ser_train.data.utterances import Replay
 from stream_ser_train.evaluation.scores import NO_ANSWER, score_labels
 from stream_ser_train.evaluation.streaming import SECONDS, labels_in_time, stream
@@ -68,7 +68,7 @@ def test_a_stream_asks_the_models_about_every_window() -> None:
         return {"lstm": np.eye(8, dtype=np.float32)[index("fearful")]}
 
     samples = np.concatenate((silence(0.5), voice(1.5, np.random.default_rng(0)), silence(1.0)))
-    speech = [said(float(500 <= 32 * chunk < 2_000)) for chunk in range(len(samples) // 512)]
+    speech = [vad_frame(float(500 <= 32 * chunk < 2_000)) for chunk in range(len(samples) // 512)]
     events = stream(samples, classify, FEATURES, speech, 4)
     assert Replay(speech, 1.0).push(samples) == speech
     emotions = [event for event in events if isinstance(event, Emotion)]

@@ -1,4 +1,4 @@
-"""A client that remembers everything it is told."""
+"""A client that collects every message of one connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
-from process import WAIT
+from patience import PATIENCE_S
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -17,32 +17,32 @@ from stream_ser import protocol
 _Message = TypeVar("_Message", bound=protocol.Message)
 
 
-class Follower:
-    """Reads the messages of one connection until it is closed."""
+class CollectingClient:
+    """Reads the messages of one connection, on a thread of its own, until the server closes it."""
 
     def __init__(self, address: str) -> None:
         self.messages: list[protocol.ServerMessage] = []
-        self.code: int | None = None
-        """With which the server closed."""
-        self._news = threading.Condition()
+        self.close_code: int | None = None
+        self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, args=(address,))
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> CollectingClient:
         self._reader.start()
-        self.wait_until(lambda: len(self.messages) >= 2, "the greeting")
+        self.wait_until(lambda: len(self.messages) >= 2, "the greeting is complete")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._reader.join(WAIT)
+        self._reader.join(PATIENCE_S)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = WAIT) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
         """Wait for messages until the condition holds.
 
         Raises:
-            AssertionError: it did not within ``seconds``.
+            AssertionError: It did not within ``seconds``.
         """
-        with self._news:
-            assert self._news.wait_for(condition, seconds), f"waited {seconds} s in vain for {what}; told: {self.messages[-5:]}"
+        with self._changed:
+            met = self._changed.wait_for(condition, seconds)
+        assert met, f"waited {seconds:g} s in vain until {what}; last messages: {self.messages[-5:]}"
 
     def of(self, kind: type[_Message]) -> list[_Message]:
         """The messages of one type, so far."""
@@ -53,10 +53,10 @@ class Follower:
         return [status.state for status in self.of(protocol.Status)]
 
     def _read(self, address: str) -> None:
-        with connect(address) as client:
+        with connect(address, open_timeout=PATIENCE_S) as client:
             with suppress(ConnectionClosed):
                 for data in client:
-                    with self._news:
+                    with self._changed:
                         self.messages.append(protocol.decode(data))
-                        self._news.notify_all()
-            self.code = client.close_code
+                        self._changed.notify_all()
+            self.close_code = client.close_code

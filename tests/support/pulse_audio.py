@@ -1,4 +1,4 @@
-"""A real sound server whose null sinks' monitors are microphones."""
+"""A real PulseAudio server; the monitors of its null sinks are microphones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-from process import WAIT, wait_until
+from patience import PATIENCE_S, wait_until
 
 
 class SoundServer:
-    """PulseAudio with nothing but null sinks; ``env`` reaches it."""
+    """PulseAudio with nothing but null sinks; programs with ``env`` reach it."""
 
     def __init__(self, home: Path) -> None:
         home.chmod(0o700)
@@ -29,37 +29,45 @@ class SoundServer:
             env=self.env,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_until(lambda: not subprocess.run(["pactl", "info"], env=self.env, capture_output=True).returncode, "it answers")
+        wait_until(
+            lambda: not subprocess.run(["pactl", "info"], env=self.env, capture_output=True).returncode,
+            "the sound server answers",
+        )
         self.add("room")
 
     def add(self, name: str, rate: int = 48_000) -> None:
-        """Plug in a microphone, and make it the default."""
+        """Plug in a microphone of this name, and make it the default."""
         self._control("load-module", "module-null-sink", f"sink_name={name}", f"rate={rate}")
         self._control("set-default-source", f"{name}.monitor")
 
     def remove(self, name: str) -> None:
-        """Unplug it."""
+        """Unplug the microphone."""
         modules = self._control("list", "short", "modules").splitlines()
         (number,) = (line.split("\t")[0] for line in modules if f"sink_name={name} " in line)
         self._control("unload-module", number)
 
     def freeze(self) -> None:
-        """Let it stand still, as when the machine sleeps."""
+        """Suspend the server, as when the machine sleeps."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Resume the server."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
+        """Kill the server; :meth:`start` brings a new one."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(WAIT)
+        self._process.wait(PATIENCE_S)
 
     def play(self, file: Path, name: str = "room") -> None:
-        """Speak into a microphone."""
-        subprocess.run(["paplay", f"--device={name}", str(file)], env=self.env, check=True, timeout=WAIT)
+        """Play a file into a microphone, and return at its end."""
+        subprocess.run(["paplay", f"--device={name}", str(file)], env=self.env, check=True, timeout=PATIENCE_S)
+
+    def _is_up(self) -> bool:
+        return subprocess.run(["pactl", "info"], env=self.env, capture_output=True).returncode == 0
 
     def _control(self, *arguments: str) -> str:
         return subprocess.run(["pactl", *arguments], env=self.env, check=True, capture_output=True, text=True).stdout
