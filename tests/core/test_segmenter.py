@@ -79,7 +79,7 @@ def test_of_a_long_utterance_the_window_is_the_last_part() -> None:
     step=st.integers(1, 4),
 )
 def test_windows_stay_within_the_frames_that_there_are(loudness: list[bool], hops: list[int], step: int) -> None:
-    """Whatever is speech and however long the hops are: frames are never read before they exist, and the LSTM gets each once."""
+    """However long the hops are: frames are never read before they exist, and the LSTM gets each once."""
     segmenter = Segmenter(FEATURES, window=1.0, step=step)
     chunks = iter([vad_frame(float(loud), -20.0 if loud else -90.0) for loud in loudness for _ in range(6)])
     samples, ended_at, next_new = 0, 0, 0
@@ -105,7 +105,6 @@ def test_a_detector_finds_the_same_in_a_hop_and_in_a_whole_signal(conversation: 
     """So that windows collected offline are those of a live stream."""
     detector = LoudnessDetector()
     state, row = detector.new_state(1), np.zeros(1, np.intp)
-    hops = [
-        detector.process(state, row, hop[None])[0] for hop in np.split(conversation, range(1_600, len(conversation), 1_600))
-    ]
+    pieces = np.split(conversation, range(1_600, len(conversation), 1_600))
+    hops = [detector.process(state, row, piece[None])[0] for piece in pieces]
     assert [frame for hop in hops for frame in hop] == detect(detector, conversation)
