@@ -62,14 +62,16 @@ def demo() -> NDArray[np.float32]:
 
 
 def signals() -> dict[str, NDArray[np.float32]]:
-    """Speech; the same 30 dB quieter; and over background talk that fades in, whose depth the gate has to judge."""
+    """Speech; the same 40 dB quieter; over background talk that fades in; and in bursts, the shortest without a label."""
     speech = demo()
+    bursts = [np.pad(speech[RATE : RATE + length], (0, RATE * 6 // 10)) for length in range(2_000, 14_000, 2_000)]
     fade = np.linspace(0.0, 0.6, len(speech), dtype=np.float32)
     noise = np.random.default_rng(0).standard_normal(len(speech)).astype(np.float32)
     return {
         "speech": speech,
-        "quiet": speech * np.float32(10 ** (-30 / 20)),
+        "quiet": speech * np.float32(10 ** (-40 / 20)),
         "background": speech + fade * np.roll(speech[::-1], RATE) + np.float32(0.003) * noise,
+        "bursts": 3.0 * np.concatenate(bursts),
     }
 
 
@@ -80,9 +82,10 @@ def written(name: str, samples: NDArray[np.float32], folder: Path) -> Clip:
 
 
 def frontend(folder: Path) -> Figures:
-    """Frames of each utterance, and means and deviations of its coefficients, of each signal and one altered copy."""
+    """Output of the detector; and of each signal and one altered copy, the frames of utterances and their statistics."""
     figures: Figures = {}
     for name, samples in signals().items():
+        figures[f"{name} speech"] = [frame.speech for frame in RecordingDetector().push(samples)[::8]]
         by_copy = extract_copies(written(name, samples, folder), CopySettings(count=1), MfccSettings())
         for copy, utterances in enumerate(by_copy):
             figures[f"{name} {copy} frames"] = [float(len(frames)) for frames in utterances]
@@ -122,7 +125,8 @@ def fixed(network: LstmSettings | MlpSettings) -> keras.Model:
     """A network with drawn weights: none that an initialiser of this or that version of Keras would choose."""
     rng, coefficients = np.random.default_rng(0), MfccSettings().coefficients
     model = build(coefficients, Scale(np.zeros(coefficients), np.ones(coefficients)), network)
-    model.set_weights([0.5 * rng.random(weights.shape) - 0.2 for weights in model.get_weights()])
+    # Vectors are positive: a variance is among them.
+    model.set_weights([rng.uniform(-0.2 if w.ndim > 1 else 0.1, 0.3, w.shape) for w in model.get_weights()])
     return model
 
 
