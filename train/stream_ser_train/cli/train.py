@@ -38,7 +38,7 @@ def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick
     import_tensorflow()
     from stream_ser_export.convert import TOLERANCE
 
-    from stream_ser_train.evaluation.training_run import TrainingRun
+    from stream_ser_train.evaluation.training_run import TrainingRun, train_baseline
     from stream_ser_train.fitting.fit import InterruptedFitError
     from stream_ser_train.fitting.recipe import FULL, QUICK, QUICK_CLIPS
 
@@ -49,7 +49,7 @@ def train_command(data: Sequence[Path], out: Path, recipe: str, seed: int, quick
     command = f"stream-ser train --recipe {choice.value} --seed {seed}" + (" --quick" if quick else "")
     run = TrainingRun(QUICK if quick else FULL, seed, out, cache_folder(), command, console)
     try:
-        result = run.train(corpus) if choice is RecipeChoice.RECIPE else run.train_baseline(corpus)
+        result = run.train(corpus) if choice is RecipeChoice.RECIPE else train_baseline(run, corpus)
     except InterruptedFitError as stopped:
         if stopped.checkpoint is None:
             raise UserError("stopped before the first checkpoint; nothing was written") from None

@@ -119,30 +119,6 @@ class TrainingRun:
             asdict(self.recipe),
         )
 
-    def train_baseline(self, corpus: Corpus) -> TrainingResult:
-        """Measure the baseline on the same held-out speakers; nothing is exported.
-
-        Raises:
-            CorpusError: the corpus cannot be trained on.
-        """
-        began = time.monotonic()
-        speakers = hold_out(corpus)
-        self.out.mkdir(parents=True, exist_ok=True)
-        rest = [clip for clip in corpus.clips if clip.speaker not in speakers]
-        held_out = [clip for clip in corpus.clips if clip.speaker in speakers]
-        with bar(self.console, "MFCC means of the clips") as step:
-            means = dict(zip(corpus.clips, clip_means(corpus.clips, self.cache, step), strict=True))
-        train_means, test_means = (np.stack([means[clip] for clip in clips]) for clips in (rest, held_out))
-        truth, scores, errors = [clip.emotion for clip in held_out], {}, {}
-        with bar(self.console, "fitting") as step:
-            for number, (name, predict) in enumerate(BASELINES.items(), start=1):
-                emotions = [clip.emotion for clip in rest]
-                predictions = predict(train_means, emotions, test_means, self.seed, self.recipe.baseline_epochs)
-                scores[name], errors[name] = score(truth, predictions), reliability(predictions, truth).error
-                step(number, len(BASELINES))
-        wall = time.monotonic() - began
-        return TrainingResult(_describe(corpus), speakers, scores, errors, {}, {}, wall, self.command, {"original": True})
-
     def _measure(
         self, rest: Sequence[ClipUtterances], held_out: Sequence[ClipUtterances]
     ) -> tuple[dict[str, Predictions], dict[str, History]]:
@@ -231,6 +207,31 @@ class TrainingRun:
                     epoch_done=step,
                 )
         return fits
+
+
+def train_baseline(run: TrainingRun, corpus: Corpus) -> TrainingResult:
+    """Measure the baseline on the held-out speakers of such a run; nothing is exported.
+
+    Raises:
+        CorpusError: the corpus cannot be trained on.
+    """
+    began = time.monotonic()
+    speakers = hold_out(corpus)
+    run.out.mkdir(parents=True, exist_ok=True)
+    rest = [clip for clip in corpus.clips if clip.speaker not in speakers]
+    held_out = [clip for clip in corpus.clips if clip.speaker in speakers]
+    with bar(run.console, "MFCC means of the clips") as step:
+        means = dict(zip(corpus.clips, clip_means(corpus.clips, run.cache, step), strict=True))
+    train_means, test_means = (np.stack([means[clip] for clip in clips]) for clips in (rest, held_out))
+    truth, scores, errors = [clip.emotion for clip in held_out], {}, {}
+    with bar(run.console, "fitting") as step:
+        for number, (name, predict) in enumerate(BASELINES.items(), start=1):
+            emotions = [clip.emotion for clip in rest]
+            predictions = predict(train_means, emotions, test_means, run.seed, run.recipe.baseline_epochs)
+            scores[name], errors[name] = score(truth, predictions), reliability(predictions, truth).error
+            step(number, len(BASELINES))
+    wall = time.monotonic() - began
+    return TrainingResult(_describe(corpus), speakers, scores, errors, {}, {}, wall, run.command, {"original": True})
 
 
 def hold_out(corpus: Corpus) -> tuple[str, ...]:
