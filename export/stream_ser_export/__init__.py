@@ -1,1 +1,1 @@
-"""From Keras models to ONNX bundles that give the same answers."""
+"""From Keras models to ONNX bundles with the same output."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, however many processes write them."""
+"""Files that are written completely or not at all, however many processes write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(file: Path) -> Iterator[Path]:
-    """Give a path of the writer's own, with the same suffix, that becomes ``file`` when the block ends well."""
+    """Yield a temporary path with the same suffix, which replaces ``file`` when the block ends without an exception."""
     partial = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
     try:
         yield partial

@@ -1,4 +1,4 @@
-"""Keras -> ONNX, with metadata inside and the answers compared before anything is kept."""
+"""Keras -> ONNX, with metadata inside; the outputs are compared before anything is written."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ OPSET = 18
 TOLERANCE = 1e-5
 """Largest difference of a probability between Keras and ONNX."""
 
-STEPPED_TOLERANCE = 1e-4
-"""Largest difference of a probability between a window seen at once in Keras and stepped through in ONNX."""
+STEPPING_TOLERANCE = 1e-4
+"""Largest difference of a probability between a window processed at once in Keras and in steps in ONNX."""
 
 
 class ParityError(UserError):
@@ -36,7 +36,7 @@ class ParityError(UserError):
 
 
 class Stepping(Protocol):
-    """A model that answers step by step; :class:`stream_ser_train.networks.stepping.SteppingLstm` is one."""
+    """A model that processes a window in steps; :class:`stream_ser_train.networks.stepping.SteppingLstm` is one."""
 
     @property
     def state_size(self) -> int: ...
@@ -66,13 +66,13 @@ def export_bundle(
     expected = np.asarray(model([windows, lengths], training=False))
 
     def difference(session: ort.InferenceSession) -> float:
-        (answer,) = session.run(["probabilities"], {"mfcc": windows, "length": lengths})
-        return float(np.abs(answer - expected).max())
+        (probabilities,) = session.run(["probabilities"], {"mfcc": windows, "length": lengths})
+        return float(np.abs(probabilities - expected).max())
 
-    return _keep(graph, metadata, file, difference, TOLERANCE)
+    return _write(graph, metadata, file, difference, TOLERANCE)
 
 
-def export_stepped(
+def export_stepping(
     model: Stepping,
     windowed: keras.Model,
     metadata: Metadata,
@@ -80,43 +80,43 @@ def export_stepped(
     lengths: NDArray[np.int32],
     file: Path,
 ) -> float:
-    """Convert a model that steps into a bundle at ``file``.
+    """Convert a stepping model into a bundle at ``file``.
 
     Args:
-        model: takes new frames and a state.
+        model: maps new frames and a state to probabilities and the next state.
         windowed: the same model as :func:`export_bundle` takes it.
         metadata: goes into the file.
-        windows: ``float32[batch, frames, coef]``, real windows that both must answer alike.
+        windows: ``float32[batch, frames, coef]``, real windows to compare the two on.
         lengths: ``int32[batch]``.
         file: where the bundle is written.
 
     Returns:
-        The largest difference between a window stepped through and seen at once, over all probabilities.
+        The largest difference between a window processed in steps and at once, over all probabilities.
 
     Raises:
-        ParityError: it is above :data:`STEPPED_TOLERANCE`.
+        ParityError: it is above :data:`STEPPING_TOLERANCE`.
     """
-    graph = convert_stepped(model, metadata)
+    graph = convert_stepping(model, metadata)
     expected = np.asarray(windowed([windows, lengths], training=False))
 
     def difference(session: ort.InferenceSession) -> float:
-        answers = [
+        probabilities = [
             step_through(session, window[:length], metadata.step) for window, length in zip(windows, lengths, strict=True)
         ]
-        return float(np.abs(np.stack(answers) - expected).max())
+        return float(np.abs(np.stack(probabilities) - expected).max())
 
-    return _keep(graph, metadata, file, difference, STEPPED_TOLERANCE)
+    return _write(graph, metadata, file, difference, STEPPING_TOLERANCE)
 
 
 def step_through(session: ort.InferenceSession, window: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """The answer for a window that a stepping model was given a few steps at a time, ``float32[emotion]``."""
+    """Run a stepping model over a window, a few steps at a time; return the probabilities at its end, ``float32[emotion]``."""
     size = session.get_inputs()[1].shape[1]
     feed = {"state": np.zeros((1, size), np.float32), "window": np.array(len(window), np.float32)}
-    answer = np.empty((1, 0), np.float32)
-    whole = len(window) // step * step
-    for start, end in itertools.pairwise([*range(0, whole, 3 * step), whole]):
-        answer, feed["state"] = session.run(["probabilities", "next_state"], {"mfcc": window[None, start:end], **feed})
-    row: NDArray[np.float32] = answer[0]
+    probabilities = np.empty((1, 0), np.float32)
+    complete = len(window) // step * step
+    for start, end in itertools.pairwise([*range(0, complete, 3 * step), complete]):
+        probabilities, feed["state"] = session.run(["probabilities", "next_state"], {"mfcc": window[None, start:end], **feed})
+    row: NDArray[np.float32] = probabilities[0]
     return row
 
 
@@ -127,33 +127,33 @@ def convert(model: keras.Model, metadata: Metadata) -> onnx.ModelProto:
         tf.TensorSpec((None,), tf.int32, name="length"),
     )
 
-    def answer(mfcc: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+    def run(mfcc: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": model([mfcc, length], training=False)}
 
-    return _graph(answer, signature, metadata)
+    return _graph(run, signature, metadata)
 
 
-def convert_stepped(model: Stepping, metadata: Metadata) -> onnx.ModelProto:
-    """The ONNX graph of a model that steps, with the metadata inside."""
+def convert_stepping(model: Stepping, metadata: Metadata) -> onnx.ModelProto:
+    """The ONNX graph of a stepping model, with the metadata inside."""
     signature = (
         tf.TensorSpec((None, None, metadata.features.coefficients), tf.float32, name="mfcc"),
         tf.TensorSpec((None, model.state_size), tf.float32, name="state"),
         tf.TensorSpec((), tf.float32, name="window"),
     )
 
-    def answer(mfcc: tf.Tensor, state: tf.Tensor, window: tf.Tensor) -> dict[str, tf.Tensor]:
+    def run(mfcc: tf.Tensor, state: tf.Tensor, window: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities, new = model(mfcc, state, window)
         return {"probabilities": probabilities, "next_state": new}
 
-    return _graph(answer, signature, metadata)
+    return _graph(run, signature, metadata)
 
 
 def _graph(
-    answer: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], metadata: Metadata
+    function: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], metadata: Metadata
 ) -> onnx.ModelProto:
     with redirect_stderr(io.StringIO()):
         graph, _ = tf2onnx.convert.from_function(
-            tf.function(answer, input_signature=signature), input_signature=list(signature), opset=OPSET
+            tf.function(function, input_signature=signature), input_signature=list(signature), opset=OPSET
         )
     store_as_float16(graph.graph)
     onnx.helper.set_model_props(graph, metadata.encode())
@@ -161,19 +161,19 @@ def _graph(
     return graph
 
 
-def _keep(
+def _write(
     graph: onnx.ModelProto,
     metadata: Metadata,
     file: Path,
     difference: Callable[[ort.InferenceSession], float],
     tolerance: float,
 ) -> float:
-    """Write the bundle if its answers are what they should be."""
+    """Write the bundle if it differs from the model by no more than ``tolerance``."""
     with atomic_write(file) as partial:
         partial.write_bytes(graph.SerializeToString())
-        found = difference(load_bundle(partial, metadata.features, [CPU]).session)
-        if not found <= tolerance:
+        largest = difference(load_bundle(partial, metadata.features, [CPU]).session)
+        if not largest <= tolerance:
             raise ParityError(
-                f"{metadata.name}: Keras and ONNX differ by {found:.1e}, more than {tolerance:.0e}; nothing was exported"
+                f"{metadata.name}: Keras and ONNX differ by {largest:.1e}, more than {tolerance:.0e}; nothing was exported"
             )
-    return found
+    return largest

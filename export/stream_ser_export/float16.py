@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-_LEAST = 1_000
-"""Numbers that a weight has at least, to be worth a node."""
+_MIN_SIZE = 1_000
+"""Numbers in a weight from which on it is worth a node."""
 
 
 def store_as_float16(graph: onnx.GraphProto) -> None:
@@ -17,15 +17,15 @@ def store_as_float16(graph: onnx.GraphProto) -> None:
     """
     casts = []
     for weight in graph.initializer:
-        if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < _LEAST:
+        if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < _MIN_SIZE:
             continue
         values = numpy_helper.to_array(weight)
         with np.errstate(over="ignore"):
-            halves = values.astype(np.float16)
-        if not np.array_equal(halves.astype(np.float32), values):
+            narrow = values.astype(np.float16)
+        if not np.array_equal(narrow.astype(np.float32), values):
             continue
         stored, name = f"{weight.name}_half", weight.name
-        weight.CopyFrom(numpy_helper.from_array(halves, stored))
+        weight.CopyFrom(numpy_helper.from_array(narrow, stored))
         casts.append(onnx.helper.make_node("Cast", [stored], [name], name=f"{name}_cast", to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]

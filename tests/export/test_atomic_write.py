@@ -27,7 +27,7 @@ def write_half(file: Path) -> None:
         file.parent.read_text()  # fails: it is a folder
 
 
-def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text("before")
     with pytest.raises(IsADirectoryError):

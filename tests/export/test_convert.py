@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import pytest
 from stream_ser_export import convert
-from stream_ser_export.convert import STEPPED_TOLERANCE, TOLERANCE, ParityError, export_bundle, export_stepped
-from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, Scale, answering, build
-from stream_ser_train.networks.bundling import calibrated
+from stream_ser_export.convert import STEPPING_TOLERANCE, TOLERANCE, ParityError, export_bundle, export_stepping
+from stream_ser_train.fitting.bundling import with_calibration
+from stream_ser_train.fitting.recipe import FULL
+from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, Scale, build, with_softmax
 from stream_ser_train.networks.stepping import SteppingLstm
 from tiny_bundles import metadata
 
@@ -39,7 +40,7 @@ def operators(model: onnx.ModelProto) -> set[str]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_keras_and_onnx_agree(tmp_path: Path, name: str) -> None:
-    model = answering(build(COEFFICIENTS, SCALE, NETWORKS[name]))
+    model = with_softmax(build(COEFFICIENTS, SCALE, NETWORKS[name]))
     difference = export_bundle(model, metadata(name), WINDOWS, LENGTHS, tmp_path / f"{name}.onnx")
     assert difference <= TOLERANCE
     assert [file.name for file in tmp_path.iterdir()] == [f"{name}.onnx"]
@@ -49,43 +50,43 @@ def test_keras_and_onnx_agree(tmp_path: Path, name: str) -> None:
 
 def test_a_temperature_is_in_the_graph(tmp_path: Path) -> None:
     model, feed = build(COEFFICIENTS, SCALE, MlpSettings()), {"mfcc": WINDOWS, "length": LENGTHS}
-    answers = []
+    logits = []
     for temperature in (1.0, 2.5):
         file = tmp_path / f"{temperature}.onnx"
-        export_bundle(answering(model, temperature), metadata("mlp"), WINDOWS, LENGTHS, file)
-        (answer,) = load_bundle(file, MfccSettings(), [CPU]).session.run(None, feed)
-        answers.append(np.log(answer))
-    sharp, soft = (answer - answer[:, :1] for answer in answers)
+        export_bundle(with_softmax(model, temperature), metadata("mlp"), WINDOWS, LENGTHS, file)
+        (probabilities,) = load_bundle(file, MfccSettings(), [CPU]).session.run(None, feed)
+        logits.append(np.log(probabilities))
+    sharp, soft = (rows - rows[:, :1] for rows in logits)
     np.testing.assert_allclose(soft, sharp / 2.5, atol=1e-3)
 
 
 def test_the_lstm_is_one_node_and_no_loop(tmp_path: Path) -> None:
     export_bundle(
-        answering(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
+        with_softmax(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
     )
     found = operators(onnx.load(str(tmp_path / "lstm.onnx")))
     assert "LSTM" in found
     assert not found & {"Loop", "Scan", "If"}
 
 
-def test_the_lstm_in_steps_answers_as_the_window_does(tmp_path: Path) -> None:
-    network, trained, file = build(COEFFICIENTS, SCALE, LSTM), np.full(8, 0.125), tmp_path / "lstm-step.onnx"
-    described = metadata(STEPPED, step=LSTM.stack)
-    windowed = calibrated(network, 0.8, trained)
-    difference = export_stepped(SteppingLstm([network], LSTM, 0.8, trained), windowed, described, WINDOWS, LENGTHS, file)
-    assert difference <= STEPPED_TOLERANCE
-    assert load_bundle(file, MfccSettings(), [CPU]).metadata == described
+def test_the_stepping_lstm_matches_the_windowed_one(tmp_path: Path) -> None:
+    network, priors, file = build(COEFFICIENTS, SCALE, LSTM), np.ones(8), tmp_path / "lstm-step.onnx"
+    stepping = metadata(STEPPED, step=LSTM.stack)
+    windowed = with_calibration(network, 0.8, priors)
+    difference = export_stepping(SteppingLstm([network], LSTM, 0.8, priors), windowed, stepping, WINDOWS, LENGTHS, file)
+    assert difference <= STEPPING_TOLERANCE
+    assert load_bundle(file, MfccSettings(), [CPU]).metadata == stepping
     found = operators(onnx.load(str(file)))
     assert "LSTM" in found
     assert not found & {"Loop", "Scan", "If"}
 
 
-def test_steps_that_answer_otherwise_are_not_exported(tmp_path: Path) -> None:
+def test_a_stepping_model_that_differs_is_not_exported(tmp_path: Path) -> None:
     network, other = build(COEFFICIENTS, SCALE, LSTM), build(COEFFICIENTS, SCALE, LSTM)
-    stepping = SteppingLstm([other], LSTM, 1.0, np.full(8, 0.125))
+    stepping = SteppingLstm([other], LSTM, 1.0, np.ones(8))
     with pytest.raises(ParityError, match="nothing was exported"):
-        export_stepped(
-            stepping, answering(network), metadata(STEPPED, step=LSTM.stack), WINDOWS, LENGTHS, tmp_path / "lstm-step.onnx"
+        export_stepping(
+            stepping, with_softmax(network), metadata(STEPPED, step=LSTM.stack), WINDOWS, LENGTHS, tmp_path / "lstm-step.onnx"
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -94,36 +95,37 @@ def test_models_that_disagree_are_not_exported(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(convert, "TOLERANCE", 0.0)
     with pytest.raises(ParityError, match="nothing was exported"):
         export_bundle(
-            answering(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
+            with_softmax(build(COEFFICIENTS, SCALE, LstmSettings())), metadata("lstm"), WINDOWS, LENGTHS, tmp_path / "lstm.onnx"
         )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_answer_that_is_no_number_is_not_exported(tmp_path: Path) -> None:
+def test_probabilities_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
     broken = Scale(np.zeros(COEFFICIENTS), np.full(COEFFICIENTS, np.nan))
     with pytest.raises(ParityError):
         export_bundle(
-            answering(build(COEFFICIENTS, broken, MlpSettings())), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx"
+            with_softmax(build(COEFFICIENTS, broken, MlpSettings())), metadata("mlp"), WINDOWS, LENGTHS, tmp_path / "mlp.onnx"
         )
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_bundled_models_keep_what_an_export_promises(name: str) -> None:
+def test_the_bundled_models_are_as_an_export_makes_them(name: str) -> None:
     model = onnx.load(str(BUNDLED / f"{name}.onnx"))
     assert [node.name for node in model.graph.input] == ["mfcc", "length"]
     assert [node.name for node in model.graph.output] == ["probabilities"]
     assert ("LSTM" in operators(model)) == (name == "lstm")
     assert "Loop" not in operators(model)
-    described = load_bundle(BUNDLED / f"{name}.onnx", MfccSettings(), [CPU]).metadata
-    assert described.training["corpus"] == {"clips": 1440, "speakers": 24, "doubled": 0}
-    assert 0.3 < described.metrics["uar"] < 1.0
-    assert "CC BY-NC-SA" in described.licence
+    found = load_bundle(BUNDLED / f"{name}.onnx", MfccSettings(), [CPU]).metadata
+    assert found.training["corpus"] == {"clips": 1440, "speakers": 24, "doubled": 0}
+    assert 0.3 < found.metrics["uar"] < 1.0
+    assert "CC BY-NC-SA" in found.licence
+    assert (found.fusion_temperature, found.threshold) == (FULL.fusion_temperature, FULL.threshold)
 
 
-def test_a_window_of_any_length_from_one_step_on_is_answered() -> None:
+def test_a_window_may_have_any_length_from_one_step_on() -> None:
     for name in MODELS:
         session = ort.InferenceSession(str(BUNDLED / f"{name}.onnx"), providers=[CPU])
         for length in (LstmSettings().stack, 35, 299, 1000):
             window = np.zeros((1, length, COEFFICIENTS), np.float32)
-            (answer,) = session.run(None, {"mfcc": window, "length": np.array([length], np.int32)})
-            assert answer.sum() == pytest.approx(1.0, abs=1e-5)
+            (probabilities,) = session.run(None, {"mfcc": window, "length": np.array([length], np.int32)})
+            assert probabilities.sum() == pytest.approx(1.0, abs=1e-5)

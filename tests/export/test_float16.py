@@ -1,4 +1,4 @@
-"""Weights stored in half the bytes: nothing that the graph says changes."""
+"""Weights stored in half the bytes: the output of the graph does not change."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def product(weights: NDArray[np.float32]) -> onnx.ModelProto:
     )
 
 
-def answer(model: onnx.ModelProto) -> NDArray[np.float32]:
+def run(model: onnx.ModelProto) -> NDArray[np.float32]:
     onnx.checker.check_model(model)
     session = ort.InferenceSession(model.SerializeToString(), providers=[CPU])
-    (found,) = session.run(None, {"x": np.eye(40, dtype=np.float32)})
-    result: NDArray[np.float32] = found
+    (output,) = session.run(None, {"x": np.eye(40, dtype=np.float32)})
+    result: NDArray[np.float32] = output
     return result
 
 
-def test_a_weight_of_float16_takes_half_the_bytes_and_answers_alike() -> None:
+def test_a_weight_of_float16_takes_half_the_bytes_and_gives_the_same_output() -> None:
     model = product(COARSE)
     before = len(model.SerializeToString())
     store_as_float16(model.graph)
     assert len(model.SerializeToString()) < 0.6 * before
-    np.testing.assert_array_equal(answer(model), COARSE)
+    np.testing.assert_array_equal(run(model), COARSE)
 
 
 @pytest.mark.parametrize("weights", [FINE, 1e6 * COARSE, COARSE[:, :5]], ids=["too fine", "too large", "too small to matter"])

@@ -84,7 +84,7 @@ def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
         assert train.wait() == 1
         (line,) = train.errors.splitlines()
         assert line.startswith(f"stream-ser: stopped; the last checkpoint is in {out / 'checkpoints'}")
-        assert line.endswith("the same command goes on from it")
+        assert line.endswith("the same command resumes from it")
         checkpoint = Path(line.split("checkpoint is in ")[1].split(";")[0])
 
     def losses() -> list[float]:
@@ -125,11 +125,11 @@ def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_
     with Command("data", "check", str(folder)) as check:
         assert check.wait() == 1
         assert "8 doubled (counted once)" in check.output
-        assert "1 of no known name (passed over): copy/Actor_03/notes.wav" in check.output
+        assert "1 of no known name (skipped): copy/Actor_03/notes.wav" in check.output
         assert f"{clip_name(1, 2)} is unreadable" in check.output
         assert "actor 4: 52 of 60 clips missing" in check.output
         assert "31 of 1440 clips are usable." in check.output
-        assert check.errors.startswith(f"stream-ser: {folder} is not whole")
+        assert check.errors.startswith(f"stream-ser: {folder} is incomplete")
 
 
 def test_the_real_set_is_found_whole(ravdess: Path) -> None:
@@ -160,7 +160,7 @@ class TestRefusals:
         for actor in (1, 2):
             soundfile.write(tmp_path / clip_name(1, actor), silence(1.0), 16_000)
         with refused("train", "--data", str(tmp_path), "--out", str(tmp_path / "out"), env=cache) as line:
-            assert "no speech was heard" in line
+            assert "no speech was found" in line
 
     def test_a_damaged_clip(self, tmp_path: Path, cache: dict[str, str]) -> None:
         write_corpus(tmp_path / "data", actors=(1, 2), emotions=(1,))

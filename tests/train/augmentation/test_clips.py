@@ -20,7 +20,7 @@ def test_equal_keys_give_equal_copies_and_others_differ() -> None:
     assert len(one) != len(other) or not np.array_equal(one, other)
 
 
-def test_copies_are_as_long_as_their_speed_says() -> None:
+def test_the_length_of_a_copy_fits_its_speed() -> None:
     for number in range(20):
         copy, speed = augment(SAMPLES, 16_000, f"clip {number}", SETTINGS)
         assert SETTINGS.slowest <= speed <= SETTINGS.fastest
@@ -29,7 +29,7 @@ def test_copies_are_as_long_as_their_speed_says() -> None:
         assert np.isfinite(copy).all()
 
 
-def test_the_clip_itself_is_left_alone() -> None:
+def test_the_clip_itself_is_not_changed() -> None:
     before = SAMPLES.copy()
     augment(SAMPLES, 16_000, "a 1", SETTINGS)
     np.testing.assert_array_equal(SAMPLES, before)

@@ -77,19 +77,19 @@ def _voices(count: int) -> list[np.ndarray]:
 ONLY_BABBLE = FrameAlterations(1.0, 1.0, 0.0, 0.0, 0.0, babble_share=1.0, loudest_babble_db=5.0, quietest_babble_db=5.0)
 
 
-def test_others_that_drown_the_speaker_sound_as_they_do_alone() -> None:
+def test_babble_that_drowns_the_speaker_sounds_as_it_does_alone() -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=-30.0, quietest_babble_db=-30.0)
     (other,) = _voices(1)
     behind = StreamingMfcc(FEATURES).push(other * np.linspace(0.1, 1.0, len(other), dtype=np.float32))
     altered = FrameAugmentation(FEATURES, bounds, [behind]).alter(spoken(), np.random.default_rng(0))
-    # Where they come in, and how loud they are, is drawn.
+    # Where the babble begins, and its level, is drawn.
     errors = [np.abs((np.roll(behind, -start, axis=0)[: len(altered)] - altered)[:, 1:]).mean() for start in range(len(behind))]
     assert min(errors) < 0.2
     assert np.abs((spoken() - altered)[:, 1:]).mean() > 2 * min(errors)
 
 
 @pytest.mark.parametrize("decibels", [0.0, 12.0])
-def test_the_speaker_is_so_much_louder_than_the_others(decibels: float) -> None:
+def test_the_ratio_of_speaker_to_babble_is_as_set(decibels: float) -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=decibels, quietest_babble_db=decibels)
     voices = [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)]
     augmentation = FrameAugmentation(FEATURES, bounds, voices)
@@ -98,7 +98,7 @@ def test_the_speaker_is_so_much_louder_than_the_others(decibels: float) -> None:
     assert 10 * np.log10(alone / (together - alone)) == pytest.approx(decibels, abs=1.5)
 
 
-def test_others_alone_are_heard_before_and_after_the_speaker() -> None:
+def test_babble_alone_comes_before_and_after_the_speaker() -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=40.0, quietest_babble_db=40.0, overhang=20.0)
     augmentation = FrameAugmentation(FEATURES, bounds, [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)])
 
@@ -109,11 +109,11 @@ def test_others_alone_are_heard_before_and_after_the_speaker() -> None:
     for seed in range(40):
         altered = decibels(augmentation.alter(spoken(), np.random.default_rng(seed)))
         speaking = np.flatnonzero(altered > softest)
-        assert speaking[-1] - speaking[0] + 1 == len(spoken()), "the speaker is there, whole"
+        assert speaking[-1] - speaking[0] + 1 == len(spoken()), "the speaker is complete"
         longer += [speaking[0], len(altered) - 1 - speaking[-1]]
     assert 12 < np.mean(longer) < 30
 
 
-def test_without_others_nobody_is_heard_behind() -> None:
+def test_without_voices_there_is_no_babble() -> None:
     altered = FrameAugmentation(FEATURES, ONLY_BABBLE).alter(spoken(), np.random.default_rng(0))
     np.testing.assert_allclose(altered, spoken(), atol=1e-3)

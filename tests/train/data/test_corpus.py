@@ -9,9 +9,8 @@ import pytest
 import soundfile
 from signals import voice
 from speech_corpus import clip_name, write_corpus
-from stream_ser_train.data.corpus import CorpusError, default_place, describe_words, open_corpora, open_corpus
-
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.corpus import CorpusError, default_data_path, describe_labels, open_corpora, open_corpus
+from stream_ser_train.data.emotions import EMOTIONS
 
 pytestmark = pytest.mark.training
 
@@ -21,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "data", actors=(3, 11), emotions=(1, 5))
 
 
-def test_the_name_of_a_clip_says_who_and_what(folder: Path) -> None:
+def test_the_name_of_a_clip_gives_speaker_and_emotion(folder: Path) -> None:
     corpus = open_corpus(folder)
     assert [(clip.speaker, EMOTIONS[clip.emotion]) for clip in corpus.clips] == [
         ("ravdess 03", "neutral"), ("ravdess 11", "neutral"), ("ravdess 03", "angry"), ("ravdess 11", "angry"),
@@ -35,7 +34,7 @@ def test_a_doubled_clip_counts_once(folder: Path) -> None:
     shutil.copytree(folder, folder / "audio_speech_actors_01-24")
     corpus = open_corpus(folder)
     assert len(corpus.clips) == 4
-    assert len(corpus.doubled) == 4
+    assert len(corpus.duplicates) == 4
 
 
 def test_a_zip_holds_what_its_folder_held(folder: Path, tmp_path: Path) -> None:
@@ -48,17 +47,17 @@ def test_a_zip_holds_what_its_folder_held(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.read(16_000), other.read(16_000))
 
 
-def test_other_sounds_are_passed_over_and_named(folder: Path) -> None:
+def test_other_sounds_are_skipped_and_named(folder: Path) -> None:
     for name in ("notes.wav", "03-02-01-01-01-01-03.wav", "03-01-09-01-01-01-03.wav", "03-01-01-01-01-01-25.wav"):
         soundfile.write(folder / "Actor_03" / name, voice(0.1, np.random.default_rng(0)), 16_000)
     corpus = open_corpus(folder)
     assert len(corpus.clips) == 4
-    assert len(corpus.foreign) == 4
-    assert "data/Actor_03/notes.wav" in corpus.foreign
+    assert len(corpus.unrecognized) == 4
+    assert "data/Actor_03/notes.wav" in corpus.unrecognized
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
-def test_clips_of_any_rate_are_read_at_ours(tmp_path: Path, rate: int) -> None:
+def test_clips_of_any_rate_are_resampled(tmp_path: Path, rate: int) -> None:
     (clip,) = open_corpus(write_corpus(tmp_path, (7,), (2,), rate)).clips
     samples = clip.read(16_000)
     seconds = soundfile.info(clip.path).duration
@@ -86,19 +85,19 @@ def test_a_clip_without_samples_is_named(tmp_path: Path) -> None:
         open_corpus(tmp_path).clips[0].read(16_000)
 
 
-def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"holds no clip of a known name .* stream-ser data download"):
         open_corpus(tmp_path)
 
 
-def test_a_place_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_place_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no data set at .* stream-ser data download"):
         open_corpus(tmp_path / "nowhere")
 
 
-def test_half_a_zip_says_what_to_do(tmp_path: Path) -> None:
+def test_a_truncated_zip_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "half.zip").write_bytes(b"PK\3\4 and no more")
-    with pytest.raises(CorpusError, match="neither a folder nor a whole zip"):
+    with pytest.raises(CorpusError, match="neither a folder nor a valid zip"):
         open_corpus(tmp_path / "half.zip")
 
 
@@ -115,22 +114,22 @@ PUBLISHED: dict[str, dict[str, tuple[str, str] | None]] = {
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
-def test_published_corpora_are_understood_by_their_file_names(name: str, tmp_path: Path) -> None:
+def test_published_corpora_are_recognised_by_their_file_names(name: str, tmp_path: Path) -> None:
     for file in PUBLISHED[name]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / file, voice(0.2, np.random.default_rng(0)), 16_000)
     corpus = open_corpus(tmp_path)
-    expected = [said for said in PUBLISHED[name].values() if said is not None]
+    expected = [parsed for parsed in PUBLISHED[name].values() if parsed is not None]
     assert sorted((clip.speaker, EMOTIONS[clip.emotion]) for clip in corpus.clips) == sorted(expected)
-    assert corpus.foreign == ()
+    assert corpus.unrecognized == ()
     assert corpus.missing == {}
 
 
-def test_what_becomes_of_each_word_is_said(tmp_path: Path) -> None:
+def test_the_mapping_of_each_label_is_described(tmp_path: Path) -> None:
     for file in PUBLISHED["emo-db"]:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / file, voice(0.2, np.random.default_rng(0)), 16_000)
-    assert describe_words(open_corpus(tmp_path)) == [
+    assert describe_labels(open_corpus(tmp_path)) == [
         "emo-db: happiness -> happy (1), boredom -> not used (1), anger -> angry (1)"
     ]
 
@@ -147,7 +146,7 @@ def test_a_manifest_lists_a_corpus(tmp_path: Path) -> None:
     corpus = open_corpus(listed(tmp_path / "calls", "a.wav,Anger,anna", "b.wav,pride,ben"))
     (clip,) = corpus.clips
     assert (clip.speaker, EMOTIONS[clip.emotion]) == ("calls anna", "angry")
-    assert describe_words(corpus) == ["calls: Anger -> angry (1), pride -> not used (1)"]
+    assert describe_labels(corpus) == ["calls: Anger -> angry (1), pride -> not used (1)"]
 
 
 @pytest.mark.parametrize(
@@ -168,20 +167,20 @@ def test_several_corpora_are_one(folder: Path, tmp_path: Path) -> None:
     first, second = (listed(tmp_path / place / "calls", "a.wav,angry,x") for place in (tmp_path / "1", tmp_path / "2"))
     corpus = open_corpora([folder, first, second, folder])
     assert len(corpus.clips) == 6, "two corpora of one name are two"
-    assert len(corpus.doubled) == 4
-    assert len(describe_words(corpus)) == 2
+    assert len(corpus.duplicates) == 4
+    assert len(describe_labels(corpus)) == 2
 
 
 def test_the_environment_names_the_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STREAM_SER_DATA", str(tmp_path))
-    assert default_place() == tmp_path
+    assert default_data_path() == tmp_path
     monkeypatch.delenv("STREAM_SER_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(CorpusError, match="give --data"):
-        default_place()
+        default_data_path()
 
 
-def test_the_real_set_is_whole(ravdess: Path) -> None:
+def test_the_real_set_is_complete(ravdess: Path) -> None:
     corpus = open_corpus(ravdess)
     assert len(corpus.clips) == 1440
     assert corpus.missing == {}

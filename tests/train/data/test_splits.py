@@ -28,7 +28,7 @@ def test_the_folds_test_every_actor_once() -> None:
     assert Counter(clip for split in by_speaker(ALL) for clip in split.test) == Counter(ALL)
 
 
-def test_no_actor_stands_on_both_sides() -> None:
+def test_no_actor_is_on_both_sides() -> None:
     for split in by_speaker(ALL):
         assert not {clip.speaker for clip in split.train} & {clip.speaker for clip in split.test}
         assert len(split.train) + len(split.test) == len(ALL)
@@ -49,7 +49,7 @@ def test_random_splits_share_no_clip_and_differ_by_seed() -> None:
     assert next(at_random(ALL, [0])) == first
 
 
-def test_the_folds_are_the_published_ones_and_other_speakers_are_dealt_out() -> None:
+def test_the_folds_are_the_published_ones_and_other_speakers_are_assigned_in_turn() -> None:
     speakers = [f"ravdess {actor:02}" for actor in range(1, 25)] + [f"emo-db {number:02}" for number in range(3, 13)]
     folds = fold_of(speakers)
     assert [folds[f"ravdess {actor:02}"] for actor in (2, 3, 10, 8, 1)] == [0, 1, 2, 3, 4]

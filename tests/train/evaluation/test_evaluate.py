@@ -1,4 +1,4 @@
-"""A whole evaluation on a small corpus: what is trained on, what is written, what is resumed."""
+"""An evaluation on a small corpus: what is trained on, what is written, what is resumed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from speech_corpus import write_corpus
 from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.data.corpus import Clip, Corpus, open_corpus
 from stream_ser_train.data.splits import by_speaker
-from stream_ser_train.data.utterances import Heard, hear
-from stream_ser_train.evaluation.evaluate import Plan, among, evaluate, summary
-from stream_ser_train.evaluation.protocols import FUSED, OURS, THEIRS, Protocol
-from stream_ser_train.fitting import jobs as trainings
+from stream_ser_train.data.utterances import ClipUtterances, extract_utterances
+from stream_ser_train.evaluation.evaluate import evaluate, summary
+from stream_ser_train.evaluation.plan import Plan
+from stream_ser_train.evaluation.predict import restrict_to
+from stream_ser_train.evaluation.protocols import FUSED, Protocol
+from stream_ser_train.fitting import jobs
+from stream_ser_train.fitting.baseline import BASELINES
 from stream_ser_train.fitting.batches import measure
 from stream_ser_train.fitting.fit import fit
-from stream_ser_train.fitting.jobs import BundleTraining, FitTraining, OriginalTraining
+from stream_ser_train.fitting.jobs import BaselineTraining, BundleTraining, FitTraining
 from stream_ser_train.fitting.recipe import FitSettings, ModelRecipe, Recipe
 from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, Scale
-from stream_ser_train.report.progress import silent
+from stream_ser_train.progress import silent
 
 from stream_ser.features import MfccSettings
+from stream_ser.models.bundle import MODELS
 
 pytestmark = pytest.mark.training
 
@@ -33,9 +37,9 @@ BRIEF = Recipe(
     copies=CopySettings(count=1),
     models={
         "lstm": ModelRecipe(LstmSettings(members=1, projection=16, units=16), (FitSettings(epochs=1),)),
-        "mlp": ModelRecipe(MlpSettings(members=1), (FitSettings(epochs=1), FitSettings(epochs=1, unaltered=0.5))),
+        "mlp": ModelRecipe(MlpSettings(members=1), (FitSettings(epochs=1), FitSettings(epochs=1, unaltered_share=0.5))),
     },
-    original_epochs=1,
+    baseline_epochs=1,
 )
 ACTORS = (2, 3, 10, 8, 1)
 """One of each fold."""
@@ -55,67 +59,71 @@ def plan(corpus: Corpus, cache: Path, calibrated: bool = True) -> Plan:
     return Plan(tuple(by_speaker(corpus.clips)), (0,), BRIEF, cache, calibrated)
 
 
-def heard(corpus: Corpus, cache: Path) -> list[Heard]:
-    return hear(corpus.clips, BRIEF.copies, BRIEF.features, cache, silent)
+def utterances(corpus: Corpus, cache: Path) -> list[ClipUtterances]:
+    return extract_utterances(corpus.clips, BRIEF.copies, BRIEF.features, cache, silent)
 
 
 def test_every_fold_and_model_is_scored_and_written(corpus: Corpus, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[tuple[int, int]] = []
     planned = plan(corpus, cache)
-    outcome = evaluate(planned, heard(corpus, cache), 2, lambda done, total: steps.append((done, total)))
-    # Five folds of our two models, and five pairs of folds for their temperatures: 20 bundles, of one fit each and of two.
-    assert steps[-1] == (20 + 10 + 20 + 10, 60), "with ten models of the original recipe"
+    outcome = evaluate(planned, utterances(corpus, cache), 2, lambda done, total: steps.append((done, total)))
+    # Five folds of two models, and five pairs of folds for their temperatures: 20 bundles, of one fit each and of two.
+    assert steps[-1] == (20 + 10 + 20 + 10, 60), "with ten models of the baseline"
     result = json.loads(json.dumps(summary(outcome, Protocol.SPEAKER_INDEPENDENT, "stream-ser evaluate")))
-    assert set(result["models"]) == {*OURS, *THEIRS, FUSED}
+    assert set(result["models"]) == {*MODELS, *BASELINES, FUSED}
     assert [fold["test_speakers"] for fold in result["folds"]] == [[f"ravdess {actor:02}"] for actor in ACTORS]
     for model in result["models"].values():
         assert len(model["uar"]["per_fold"]) == 5
         assert model["uar"]["mean"] == pytest.approx(np.mean(model["uar"]["per_fold"]), abs=1e-3)
         assert 0.0 <= model["accuracy"]["mean"] <= 1.0
         assert 0.0 <= model["ece"] <= 1.0
-    assert {model: len(found) for model, found in result["temperatures"].items()} == dict.fromkeys((*OURS, FUSED), 5)
+    assert {model: len(found) for model, found in result["temperatures"].items()} == dict.fromkeys((*MODELS, FUSED), 5)
     assert result["leaky"] is False
     assert {"protocol", "seeds", "command", "commit", "machine", "wall_s"} <= set(result)
 
     def no_training(self: object, threads: int) -> None:
-        raise AssertionError("it was there")
+        raise AssertionError("the file exists")
 
     monkeypatch.setattr(FitTraining, "run", no_training)
     monkeypatch.setattr(BundleTraining, "run", no_training)
-    monkeypatch.setattr(OriginalTraining, "run", no_training)
-    again = evaluate(planned, heard(corpus, cache), 2, silent)
+    monkeypatch.setattr(BaselineTraining, "run", no_training)
+    again = evaluate(planned, utterances(corpus, cache), 2, silent)
     assert summary(again, Protocol.SPEAKER_INDEPENDENT, "")["models"] == result["models"]
 
 
-@pytest.mark.parametrize("model", OURS)
+@pytest.mark.parametrize("model", MODELS)
 def test_no_clip_of_a_test_speaker_reaches_fitting(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """By identity, in what a network, its normalisation and its augmented copies are made from; calibration as well."""
-    fitted: list[Heard] = []
+    fitted: list[ClipUtterances] = []
 
     def watched(
-        network: LstmSettings | MlpSettings, settings: FitSettings, features: MfccSettings, heard: Sequence[Heard], seed: int
+        network: LstmSettings | MlpSettings,
+        settings: FitSettings,
+        features: MfccSettings,
+        items: Sequence[ClipUtterances],
+        seed: int,
     ) -> object:
-        fitted.extend(heard)
-        return fit(network, settings, features, heard, seed)
+        fitted.extend(items)
+        return fit(network, settings, features, items, seed)
 
-    def measured(heard: Sequence[Heard]) -> Scale:
-        fitted.extend(heard)
-        return measure(heard)
+    def measured(items: Sequence[ClipUtterances]) -> Scale:
+        fitted.extend(items)
+        return measure(items)
 
-    monkeypatch.setattr(trainings, "fit", watched)
-    monkeypatch.setattr(trainings, "measure", measured)
-    monkeypatch.setattr(trainings, "write_bundles", lambda *arguments: None)  # slow, and not what this is about
+    monkeypatch.setattr(jobs, "fit", watched)
+    monkeypatch.setattr(jobs, "measure", measured)
+    monkeypatch.setattr(jobs, "write_bundles", lambda *arguments: None)  # slow, and not what this is about
     # TensorFlow runs in this process already, and then refuses a change of its threads.
     monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: None)
     monkeypatch.setattr(tf.config.threading, "set_inter_op_parallelism_threads", lambda threads: None)
     (tmp_path / "trainings").mkdir()
     planned = plan(corpus, tmp_path)
-    frames = {part.tobytes(): one.clip for one in heard(corpus, tmp_path) for copy in one.copies for part in copy}
+    frames = {part.tobytes(): one.clip for one in utterances(corpus, tmp_path) for copy in one.copies for part in copy}
     for number, split in enumerate(planned.splits):
         tested = {clip.speaker for clip in split.test}
-        fold = planned.ours(model, 0, split)
+        fold = planned.training(model, 0, split)
         for training, left_out in [(fold, None), *planned.inner(number, model)]:
             fitted.clear()
             for part in training.fits:
@@ -125,14 +133,14 @@ def test_no_clip_of_a_test_speaker_reaches_fitting(
             assert speakers
             assert not speakers & tested
             owners = {frames[part.tobytes()].speaker for one in fitted for copy in one.copies for part in copy}
-            assert owners == speakers, "the frames are of the clips that they are said to be of"
+            assert owners == speakers, "the frames belong to the clips that they are listed with"
             if left_out is not None:
                 calibrated_on = {clip.speaker for clip in planned.splits[left_out].test}
                 assert not calibrated_on & tested
                 assert not calibrated_on & speakers
 
 
-def test_each_fit_of_a_model_learns_apart(corpus: Corpus, cache: Path) -> None:
+def test_each_fit_of_a_model_has_its_own_seed_and_file(corpus: Corpus, cache: Path) -> None:
     split = next(iter(by_speaker(corpus.clips)))
     twice = replace(BRIEF, models={"mlp": ModelRecipe(MlpSettings(), (FitSettings(epochs=1),) * 2)})
     one, other = BundleTraining(split.train, 0, "mlp", twice, cache).fits
@@ -167,6 +175,6 @@ def test_a_change_of_recipe_or_data_is_trained_anew(corpus: Corpus, tmp_path: Pa
     assert len(files) == 7
 
 
-def test_an_answer_is_one_of_the_choices() -> None:
-    answers = np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 0.0]], np.float32)
-    np.testing.assert_allclose(among((1, 2), answers), [[0.0, 0.6, 0.4], [0.0, 0.0, 0.0]], atol=1e-6)
+def test_a_prediction_is_one_of_the_choices() -> None:
+    predictions = np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(restrict_to((1, 2), predictions), [[0.0, 0.6, 0.4], [0.0, 0.0, 0.0]], atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from patience import TRAINING_PATIENCE_S
 from process import Command
-from stream_ser_train.evaluation.non_speech import BLOCK, LEVELS_DB, SIGNALS, blocks, count_labels
+from stream_ser_train.evaluation.non_speech import BLOCK_S, LEVELS_DB, SIGNALS, blocks, count_labels
 
 from stream_ser.audio.sources.file import DEMO
 
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.training
 
 
 @pytest.mark.parametrize("name", sorted(SIGNALS))
-def test_a_signal_is_as_long_and_loud_as_it_says_and_the_same_each_time(name: str) -> None:
+def test_a_signal_has_its_length_and_level_and_is_the_same_each_time(name: str) -> None:
     one, again = list(blocks(name, 1.0, 0, 16_000)), list(blocks(name, 1.0, 0, 16_000))
-    assert [len(block) for block in one] == [BLOCK * 16_000] * 6
+    assert [len(block) for block in one] == [BLOCK_S * 16_000] * 6
     for number, (block, same) in enumerate(zip(one, again, strict=True)):
         np.testing.assert_array_equal(block, same)
         level = 10 ** (LEVELS_DB[number % len(LEVELS_DB)] / 20)
@@ -28,7 +28,7 @@ def test_a_signal_is_as_long_and_loud_as_it_says_and_the_same_each_time(name: st
 def test_pink_noise_falls_by_three_decibels_an_octave() -> None:
     (first, *_) = blocks("pink noise", 1.0, 0, 16_000)
     power = np.abs(np.fft.rfft(first)) ** 2
-    octaves = [power[BLOCK * hertz : 2 * BLOCK * hertz].mean() for hertz in (125, 250, 500, 1000, 2000)]
+    octaves = [power[BLOCK_S * hertz : 2 * BLOCK_S * hertz].mean() for hertz in (125, 250, 500, 1000, 2000)]
     np.testing.assert_allclose(-np.diff(10 * np.log10(octaves)), 3.0, atol=0.5)
 
 
@@ -38,7 +38,7 @@ def test_speech_among_the_signals_would_be_noticed(monkeypatch: pytest.MonkeyPat
     assert count_labels("speech", 1 / 6, 0) > 10
 
 
-def test_what_nobody_says_gets_no_label(tmp_path: Path) -> None:
+def test_sounds_without_speech_get_no_label(tmp_path: Path) -> None:
     with Command(
         "evaluate", "--protocol", "non-speech", "--quick", "--out", str(tmp_path), patience_s=TRAINING_PATIENCE_S
     ) as command:

@@ -29,7 +29,7 @@ def test_a_condition_keeps_length_and_range_and_is_repeatable(name: str) -> None
 
 @pytest.mark.parametrize("kind", ["white", "pink", "babble"])
 @pytest.mark.parametrize("snr", [20, 10, 5])
-def test_noise_is_at_the_ratio_it_says(kind: str, snr: int) -> None:
+def test_noise_is_at_its_ratio(kind: str, snr: int) -> None:
     noise = altered(f"{kind} noise {snr} dB") - SPEECH
     assert 10 * np.log10(np.mean(SPEECH**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.1)
 

@@ -8,22 +8,22 @@ from stream_ser_train.evaluation.scores import pool, score
 pytestmark = pytest.mark.training
 
 
-def one_hot(answers: list[int]) -> np.ndarray:
-    return np.eye(8, dtype=np.float32)[answers]
+def one_hot(labels: list[int]) -> np.ndarray:
+    return np.eye(8, dtype=np.float32)[labels]
 
 
 def test_uar_and_accuracy_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
-    truth, answers = rng.integers(0, 8, 200), rng.integers(0, 8, 200)
-    scores = score(truth.tolist(), one_hot(answers.tolist()))
-    assert scores.uar == pytest.approx(recall_score(truth, answers, average="macro"))
-    assert scores.accuracy == pytest.approx(np.mean(truth == answers))
+    truth, labels = rng.integers(0, 8, 200), rng.integers(0, 8, 200)
+    scores = score(truth.tolist(), one_hot(labels.tolist()))
+    assert scores.uar == pytest.approx(recall_score(truth, labels, average="macro"))
+    assert scores.accuracy == pytest.approx(np.mean(truth == labels))
 
 
-def test_a_clip_in_which_nothing_was_heard_is_wrong() -> None:
-    answers = one_hot([0, 0, 1, 1])
-    answers[0] = 0.0
-    scores = score([0, 0, 1, 1], answers)
+def test_a_clip_without_speech_is_wrong() -> None:
+    predictions = one_hot([0, 0, 1, 1])
+    predictions[0] = 0.0
+    scores = score([0, 0, 1, 1], predictions)
     assert scores.accuracy == 0.75
     assert scores.uar == 0.75
     assert scores.counts[0, -1] == 1

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from signals import silence, vad_frame, voice
-from stream_ser_train.data.utterances import Replay
-from stream_ser_train.evaluation.scores import NO_ANSWER, score_labels
-from stream_ser_train.evaluation.streaming import SECONDS, labels_in_time, stream
+from speech_corpus import write_corpus
+from stream_ser_train.data.corpus import open_corpus
+from stream_ser_train.data.emotions import EMOTIONS
+from stream_ser_train.evaluation.predict import CalibratedBundle
+from stream_ser_train.evaluation.scores import NO_LABEL, score_labels
+from stream_ser_train.evaluation.streaming import SPEECH_SECONDS, WINDOWS_S, StreamTest, labels_in_time
+from stream_ser_train.fitting.bundling import stepping_file
+from tiny_bundles import metadata, tiny_model, tiny_stepping_model
 
-from stream_ser.events import EMOTIONS, Emotion, Event, SpeechEnd, SpeechStart
+from stream_ser.events import Emotion, Event, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.models.decision import Probabilities
-from stream_ser.models.window import Window
+from stream_ser.models.bundle import STEPPED
 
 pytestmark = pytest.mark.training
 
@@ -35,8 +40,8 @@ def test_the_label_after_some_seconds_is_the_last_one_by_then() -> None:
         SpeechEnd(1.0, 2.5),
     ]
     *in_time, last = labels_in_time(events)
-    assert dict(zip(SECONDS, in_time, strict=True)) == {
-        0.25: NO_ANSWER,
+    assert dict(zip(SPEECH_SECONDS, in_time, strict=True)) == {
+        0.25: NO_LABEL,
         0.5: index("calm"),
         0.75: index("calm"),
         1.0: index("sad"),
@@ -55,30 +60,26 @@ def test_the_longest_utterance_names_the_clip_and_silence_has_no_label() -> None
         emotion(3.5, "angry", start=3.0, final=True),
     ]
     assert labels_in_time(finals)[-1] == index("sad")
-    assert labels_in_time([]) == [NO_ANSWER] * (len(SECONDS) + 1)
+    assert labels_in_time([]) == [NO_LABEL] * (len(SPEECH_SECONDS) + 1)
 
 
-def test_a_stream_asks_the_models_about_every_window() -> None:
-    asked: list[int] = []
-    stepped: list[int] = []
-
-    def classify(window: Window) -> dict[str, Probabilities]:
-        asked.append(len(window.mfcc))
-        stepped.append(len(window.new))
-        return {"lstm": np.eye(8, dtype=np.float32)[index("fearful")]}
-
-    samples = np.concatenate((silence(0.5), voice(1.5, np.random.default_rng(0)), silence(1.0)))
-    speech = [vad_frame(float(500 <= 32 * chunk < 2_000)) for chunk in range(len(samples) // 512)]
-    events = stream(samples, classify, FEATURES, speech, 4)
-    assert Replay(speech, 1.0).push(samples) == speech
-    emotions = [event for event in events if isinstance(event, Emotion)]
-    assert len(emotions) == len(asked) > 10
-    assert [event.is_final for event in emotions] == [False] * (len(emotions) - 1) + [True]
-    assert labels_in_time(events)[-1] == index("fearful")
-    assert asked == sorted(asked)
-    assert sum(stepped) == asked[-1] // 4 * 4, "every frame of the utterance once"
+def test_a_stream_test_labels_every_clip_after_each_time(tmp_path: Path) -> None:
+    """With bundles that know nothing, so that only the way from clips to labels is tested."""
+    clips = open_corpus(write_corpus(tmp_path / "data", actors=(4,), emotions=(1, 3))).clips
+    files = {"mlp": tmp_path / "mlp.onnx", "lstm": tmp_path / "lstm.onnx"}
+    files["mlp"].write_bytes(tiny_model(metadata("mlp").encode()).SerializeToString())
+    stepping = tiny_stepping_model(metadata(STEPPED, step=4).encode())
+    stepping_file(files["lstm"]).write_bytes(stepping.SerializeToString())
+    models = tuple(CalibratedBundle(name, file, 1.0, tuple(range(8))) for name, file in files.items())
+    test = StreamTest("fold", clips, (models,), FEATURES, tmp_path)
+    test.file.parent.mkdir(parents=True, exist_ok=True)
+    test.run(1)
+    labels = np.load(test.file)["labels"]
+    assert labels.shape == (len(WINDOWS_S), 1, len(clips), len(SPEECH_SECONDS) + 1)
+    assert (labels[..., -1] >= 0).all(), "never uncertain, and every clip has speech"
+    assert (labels[..., 0] == NO_LABEL).any(), "a quarter of a second is too short for some"
 
 
 def test_recall_is_the_mean_over_the_emotions_that_occur() -> None:
-    labels = np.array([0, 0, 1, NO_ANSWER])
+    labels = np.array([0, 0, 1, NO_LABEL])
     assert score_labels([0, 0, 1, 1], labels).uar == pytest.approx(0.75)

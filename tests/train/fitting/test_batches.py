@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from speech_corpus import clip
 from stream_ser_train.augmentation.frames import FrameAlterations, FrameAugmentation
-from stream_ser_train.data.utterances import Heard
+from stream_ser_train.data.utterances import ClipUtterances
 from stream_ser_train.fitting.batches import TrainingSet, measure, pad
 
 from stream_ser.features import MfccSettings
@@ -12,13 +12,13 @@ from stream_ser.features import MfccSettings
 pytestmark = pytest.mark.training
 
 
-def heard(actor: int, *copies: list[int], emotion: int = 1) -> Heard:
+def utterances(actor: int, *copies: list[int], emotion: int = 1) -> ClipUtterances:
     """A clip whose utterances have the given lengths by copy; frame t of copy c holds (t, c)."""
     made = tuple(
         tuple(np.stack([np.arange(n), np.full(n, c)], axis=1).astype(np.float32) for n in lengths)
         for c, lengths in enumerate(copies)
     )
-    return Heard(clip(emotion, actor), made)
+    return ClipUtterances(clip(emotion, actor), made)
 
 
 def epoch(training: TrainingSet, seed: int = 0, size: int = 8) -> list[tuple[np.ndarray, int]]:
@@ -30,56 +30,56 @@ def epoch(training: TrainingSet, seed: int = 0, size: int = 8) -> list[tuple[np.
     return rows
 
 
-def test_an_epoch_takes_every_clip_once() -> None:
-    clips = [heard(actor, [50 + actor], [60 + actor], emotion=1 + actor % 8) for actor in range(1, 25)]
+def test_an_epoch_has_every_clip_once() -> None:
+    clips = [utterances(actor, [50 + actor], [60 + actor], emotion=1 + actor % 8) for actor in range(1, 25)]
     rows = epoch(TrainingSet(clips))
     assert sorted(emotion for _, emotion in rows) == sorted(one.clip.emotion for one in clips)
 
 
 def test_windows_are_cut_where_live_windows_are_cut() -> None:
-    training = TrainingSet([heard(1, [500])], window=300, shortest=40, hop=10)
+    training = TrainingSet([utterances(1, [500])], window=300, shortest=40, hop=10)
     lengths = set()
     for seed in range(300):
-        ((cut, _),) = epoch(training, seed)
-        end = int(cut[-1, 0]) + 1
+        ((window, _),) = epoch(training, seed)
+        end = int(window[-1, 0]) + 1
         assert end == 500 or (end - 40) % 10 == 0
-        assert len(cut) == min(end, 300)
-        np.testing.assert_array_equal(cut[:, 0], np.arange(end - len(cut), end))
+        assert len(window) == min(end, 300)
+        np.testing.assert_array_equal(window[:, 0], np.arange(end - len(window), end))
         lengths.add(end)
     assert 500 in lengths
     assert min(lengths) < 100
     assert len(lengths) > 30
 
 
-def test_all_copies_are_drawn_from() -> None:
-    training = TrainingSet([heard(1, [60], [60], [60])], whole=1.0)
+def test_windows_are_drawn_from_all_copies() -> None:
+    training = TrainingSet([utterances(1, [60], [60], [60])], complete_share=1.0)
     assert {epoch(training, seed)[0][0][0, 1] for seed in range(60)} == {0.0, 1.0, 2.0}
 
 
 @pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.5, 70, 130), (1.0, 200, 200)])
-def test_a_share_of_the_windows_is_the_clip_as_it_is(share: float, least: int, most: int) -> None:
+def test_a_share_of_the_windows_is_unaltered(share: float, least: int, most: int) -> None:
     settings = MfccSettings()
     rng = np.random.default_rng(3)
     clean, copy = (rng.standard_normal((1, 60, settings.coefficients)).astype(np.float32) for _ in range(2))
     louder = FrameAugmentation(settings, FrameAlterations(tempo=1.0, gain_db=60.0, babble_share=0.0))
-    one = Heard(clip(1, 1), (tuple(clean), tuple(copy)))
-    training = TrainingSet([one], whole=1.0, unaltered=share, augmentation=louder)
-    as_it_is = sum(np.array_equal(epoch(training, seed)[0][0], clean[0]) for seed in range(200))
-    assert least <= as_it_is <= most
+    item = ClipUtterances(clip(1, 1), (tuple(clean), tuple(copy)))
+    training = TrainingSet([item], complete_share=1.0, unaltered_share=share, augmentation=louder)
+    unaltered = sum(np.array_equal(epoch(training, seed)[0][0], clean[0]) for seed in range(200))
+    assert least <= unaltered <= most
 
 
-def test_where_nothing_was_heard_of_a_clip_as_it_is_its_copies_are_taken() -> None:
-    assert epoch(TrainingSet([heard(1, [], [50])], unaltered=1.0, whole=1.0))[0][0][0, 1] == 1.0
+def test_a_clip_without_unaltered_utterances_uses_its_copies() -> None:
+    assert epoch(TrainingSet([utterances(1, [], [50])], unaltered_share=1.0, complete_share=1.0))[0][0][0, 1] == 1.0
 
 
 def test_equal_generators_give_equal_epochs() -> None:
-    training = TrainingSet([heard(actor, [90, 45], [100]) for actor in range(1, 20)])
+    training = TrainingSet([utterances(actor, [90, 45], [100]) for actor in range(1, 20)])
     for (one, _), (other, _) in zip(epoch(training, 5), epoch(training, 5), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_clip_in_which_nothing_was_heard_is_left_out() -> None:
-    training = TrainingSet([heard(1, [], []), heard(2, [50], [])])
+def test_a_clip_without_speech_is_left_out() -> None:
+    training = TrainingSet([utterances(1, [], []), utterances(2, [50], [])])
     assert len(epoch(training)) == 1
 
 
@@ -91,6 +91,6 @@ def test_padding_is_coarse_and_at_the_end() -> None:
 
 
 def test_the_scale_is_measured_on_unaltered_utterances() -> None:
-    scale = measure([heard(1, [11], [99]), heard(2, [11], [99])])
+    scale = measure([utterances(1, [11], [99]), utterances(2, [11], [99])])
     assert scale.mean.tolist() == pytest.approx([5.0, 0.0])
     assert scale.variance[0] == pytest.approx(10.0)

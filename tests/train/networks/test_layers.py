@@ -1,4 +1,4 @@
-"""Masks and causality: what a window means must not depend on its padding, nor a step on its future."""
+"""Masks and causality: a window must not depend on its padding, nor a step on its future."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_padding_changes_nothing(network: LstmSettings | MlpSettings, length: in
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_each_window_is_answered_by_itself(network: LstmSettings | MlpSettings) -> None:
+def test_the_windows_of_a_batch_are_independent(network: LstmSettings | MlpSettings) -> None:
     model = build(30, SCALE, network)
     windows, lengths = frames(3, 60), np.array([60, 45, 36], np.int32)
     together = np.asarray(model([windows, lengths], training=False))
@@ -53,13 +53,13 @@ def test_each_window_is_answered_by_itself(network: LstmSettings | MlpSettings) 
         np.testing.assert_allclose(together[row : row + 1], alone, atol=1e-5)
 
 
-def test_what_the_lstm_is_fed_does_not_know_the_future() -> None:
+def test_the_input_of_the_lstm_does_not_depend_on_the_future() -> None:
     values = frames(1, 90)
     changed = values.copy()
     changed[:, 60:] += 5.0
-    fed = [np.asarray(StackFrames(STACK)(CausalDynamics()(signal))) for signal in (values, changed)]
-    np.testing.assert_array_equal(fed[0][:, : 60 // STACK], fed[1][:, : 60 // STACK])
-    assert not np.allclose(fed[0][:, 60 // STACK :], fed[1][:, 60 // STACK :])
+    steps = [np.asarray(StackFrames(STACK)(CausalDynamics()(signal))) for signal in (values, changed)]
+    np.testing.assert_array_equal(steps[0][:, : 60 // STACK], steps[1][:, : 60 // STACK])
+    assert not np.allclose(steps[0][:, 60 // STACK :], steps[1][:, 60 // STACK :])
 
 
 def test_the_slope_of_a_ramp_is_its_slope() -> None:
@@ -108,11 +108,11 @@ def test_attention_pools_to_weighted_mean_and_deviation() -> None:
     np.testing.assert_allclose(got[6:], steps[0].std(axis=0), atol=1e-3)
 
 
-def test_spec_augment_blanks_spans_while_training_only() -> None:
+def test_spec_augment_masks_spans_in_training_only() -> None:
     layer, values = SpecAugment(spans=1, time=10, features=8), np.ones((64, 80, 90), np.float32)
     np.testing.assert_array_equal(layer(values, training=False), values)
-    blanked = np.asarray(layer(values, training=True)) == 0.0
-    steps, features = blanked.all(axis=2).sum(axis=1), blanked.all(axis=1).sum(axis=1)
+    masked = np.asarray(layer(values, training=True)) == 0.0
+    steps, features = masked.all(axis=2).sum(axis=1), masked.all(axis=1).sum(axis=1)
     assert 0 < steps.max() <= 10
     assert 0 < features.max() <= 8
     assert len(set(steps.tolist())) > 3

@@ -1,4 +1,4 @@
-"""Copies of a clip as other voices, rooms and microphones might have given it."""
+"""Altered copies of a clip: other voices, rooms and microphones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def augment(
 
     Args:
         samples: mono, in [-1, 1].
-        sample_rate: theirs, in Hz; the copy has it too.
+        sample_rate: in Hz; the copy has it too.
         key: names the copy; equal keys give equal copies.
         settings: how far it is altered.
 
@@ -61,7 +61,7 @@ def augment(
 
 
 def reverberate(samples: NDArray[np.float32], sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The samples as heard in a room of 0.2 to 0.5 s reverberation time, as loud as they were.
+    """The samples as they sound in a room of 0.2 to 0.5 s reverberation time, as loud as they were.
 
     The room is noise that decays exponentially after the direct sound (Polack 1988), 0 to 12 dB below it.
     """

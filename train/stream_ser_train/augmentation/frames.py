@@ -1,8 +1,8 @@
-"""Other voices, channels and company for frames already computed: cheap enough to give every window of every epoch its own.
+"""Alterations of frames that are computed already: other voices, channels, and babble. Cheap enough for each window anew.
 
 A warp of the mel axis, a channel and a gain are all linear in the logarithm of the filter energies, so that in MFCCs
-they are one small matrix and one vector. Voices behind the speaker add to the energies themselves, which the MFCCs
-give but for their finest ripples.
+they are one small matrix and one vector. Babble adds to the energies themselves, which the MFCCs give but for their
+finest ripples.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from scipy.fft import dct
 
 from stream_ser.features import MfccSettings
 
-_DB = np.log(10.0) / 10.0
+_DB_IN_NEPERS = np.log(10.0) / 10.0
 """A decibel of power in natural logarithm."""
 
 _WARPS = 41
 _KNOTS = 5
 
-_BABBLES = 200
-_MOST_VOICES = 8
+_BABBLE_COUNT = 200
+_MAX_BABBLE_VOICES = 8
 _BABBLE_FRAMES = 400
 
 
@@ -32,7 +32,7 @@ class FrameAlterations:
     """How far frames are altered: bounds of uniform draws, but for ``channel_db``, a standard deviation."""
 
     tempo: float = 1.15
-    """Largest factor by which speech is slowed or hastened."""
+    """Largest factor by which speech is slowed or sped up."""
     vocal_tract: float = 1.12
     """Largest factor by which frequencies are stretched or squeezed (Jaitly and Hinton 2013, VTLP)."""
     channel_db: float = 4.0
@@ -41,13 +41,13 @@ class FrameAlterations:
     share: float = 0.7
     """Of the windows whose vocal tract, and whose channel, is altered."""
     babble_share: float = 0.25
-    """Of the windows that others talk behind."""
+    """Of the windows that have other voices behind the speaker."""
     loudest_babble_db: float = 0.0
     quietest_babble_db: float = 25.0
-    """Bounds of the ratio of the speaker to the others."""
+    """Bounds of the ratio of the speaker to the babble."""
     overhang: float = 0.0
-    """Frames of the others alone before such a window, and after it: the mean of an exponential draw. Who talks behind makes
-    utterances too long."""
+    """Frames of babble alone before such a window, and after it: the mean of an exponential draw. Babble makes utterances
+    too long."""
 
 
 class FrameAugmentation:
@@ -56,7 +56,7 @@ class FrameAugmentation:
     Args:
         features: the setting.
         alterations: how far.
-        voices: utterances that may be heard behind another, ``float32[frames, coef]`` each: of training speakers only.
+        voices: utterances to make babble of, ``float32[frames, coef]`` each: of training speakers only.
     """
 
     def __init__(
@@ -70,20 +70,20 @@ class FrameAugmentation:
         self._knots = np.linspace(0, features.filters - 1, _KNOTS)
         self._filters = np.arange(features.filters)
         self._ripples = self._cepstrum.astype(np.float32)
-        self._babbles = self._together(voices) if voices and alterations.babble_share else []
+        self._babbles = self._mix_babble(voices) if voices and alterations.babble_share else []
 
     def alter(self, frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """One alteration of ``frames: float32[frames, coef]``, longer or shorter by the tempo."""
         bounds = self._alterations
         if self._babbles and rng.random() < bounds.babble_share:
-            frames = self._amid(frames, self._babbles[rng.integers(len(self._babbles))], rng)
-        frames = _hasten(frames, float(np.exp(rng.uniform(-1.0, 1.0) * np.log(bounds.tempo))))
+            frames = self._add_babble(frames, self._babbles[rng.integers(len(self._babbles))], rng)
+        frames = _change_tempo(frames, float(np.exp(rng.uniform(-1.0, 1.0) * np.log(bounds.tempo))))
         if rng.random() < bounds.share:
             frames = frames @ self._warps[rng.integers(_WARPS)]
         response = np.full(len(self._filters), rng.uniform(-1.0, 1.0) * bounds.gain_db)
         if rng.random() < bounds.share:
             response += np.interp(self._filters, self._knots, rng.normal(0.0, bounds.channel_db, _KNOTS))
-        altered: NDArray[np.float32] = (frames + self._cepstrum @ (response * _DB)).astype(np.float32)
+        altered: NDArray[np.float32] = (frames + self._cepstrum @ (response * _DB_IN_NEPERS)).astype(np.float32)
         return altered
 
     def _energies(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,39 +91,41 @@ class FrameAugmentation:
         energies: NDArray[np.float32] = np.exp(frames @ self._ripples)
         return energies
 
-    def _together(self, voices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def _mix_babble(self, voices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Energies of several voices at once, each up to 6 dB louder or softer."""
-        rng, found = np.random.default_rng(0), []
-        for _ in range(_BABBLES):
+        rng, babbles = np.random.default_rng(0), []
+        for _ in range(_BABBLE_COUNT):
             mixed = np.zeros((_BABBLE_FRAMES, len(self._filters)), np.float32)
-            for number in rng.integers(len(voices), size=rng.integers(1, _MOST_VOICES, endpoint=True)):
+            for number in rng.integers(len(voices), size=rng.integers(1, _MAX_BABBLE_VOICES, endpoint=True)):
                 voice = self._energies(voices[number])
                 voice *= 10.0 ** (rng.uniform(-6.0, 6.0) / 10.0) / voice.sum(axis=1).mean()
                 mixed += voice[(np.arange(_BABBLE_FRAMES) + rng.integers(len(voice))) % len(voice)]
-            found.append(mixed)
-        return found
+            babbles.append(mixed)
+        return babbles
 
-    def _amid(self, frames: NDArray[np.float32], babble: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    def _add_babble(
+        self, frames: NDArray[np.float32], babble: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
         bounds, energies = self._alterations, self._energies(frames)
         power = energies.sum(axis=1).mean()
         if bounds.overhang:
             before, after = rng.exponential(bounds.overhang, 2).astype(int).tolist()
             energies = np.pad(energies, ((before, after), (0, 0)))
-        behind = babble[(np.arange(len(energies)) + rng.integers(len(babble))) % len(babble)]
+        background = babble[(np.arange(len(energies)) + rng.integers(len(babble))) % len(babble)]
         decibels = rng.uniform(bounds.loudest_babble_db, bounds.quietest_babble_db)
-        behind = behind * np.float32(power / behind.sum(axis=1).mean() / 10.0 ** (decibels / 10.0))
-        mixed: NDArray[np.float32] = np.log(energies + behind) @ self._ripples.T
+        background = background * np.float32(power / background.sum(axis=1).mean() / 10.0 ** (decibels / 10.0))
+        mixed: NDArray[np.float32] = np.log(energies + background) @ self._ripples.T
         return mixed
 
 
-def _hasten(frames: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:
-    """Frames at a tempo ``tempo`` times as fast, between the given ones by straight lines."""
+def _change_tempo(frames: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:
+    """Frames at a tempo ``tempo`` times as fast, linearly interpolated."""
     count = max(2, round(len(frames) / tempo))
     position = np.linspace(0, len(frames) - 1, count)
     before = np.minimum(position.astype(int), len(frames) - 2)
     share = (position - before)[:, None].astype(np.float32)
-    between: NDArray[np.float32] = frames[before] * (1.0 - share) + frames[before + 1] * share
-    return between
+    interpolated: NDArray[np.float32] = frames[before] * (1.0 - share) + frames[before + 1] * share
+    return interpolated
 
 
 def _warp(features: MfccSettings, factor: float) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ from platformdirs import user_cache_path
 
 from stream_ser.audio.resample import resample
 from stream_ser.errors import UserError
-from stream_ser.events import EMOTIONS
-from stream_ser_train.data.corpora import NAMINGS, emotion_called
+from stream_ser_train.data.corpora import NAMING_SCHEMES, emotion_index
+from stream_ser_train.data.emotions import EMOTIONS
 
 MANIFEST = "manifest.csv"
 ACTORS = 24
@@ -29,7 +29,7 @@ _COLUMNS = ("path", "emotion", "speaker")
 
 
 class CorpusError(UserError):
-    """A data set that cannot be used; the message says why and what to do."""
+    """A data set that cannot be used; the message names the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,14 +38,14 @@ class Clip:
 
     name: str
     emotion: int = field(compare=False)
-    """Index into :data:`stream_ser.events.EMOTIONS`."""
+    """Index into :data:`stream_ser_train.data.emotions.EMOTIONS`."""
     speaker: str = field(compare=False)
     """Corpus and speaker, for example ``ravdess 07``; equal for equal voices."""
     path: Path = field(compare=False)
     member: str = field(default="", compare=False)
     """Name within the zip at ``path``; empty for a plain file."""
     checksum: int = field(default=0, compare=False)
-    """CRC-32 of the file: tells the published clips from a resampled copy, for example."""
+    """CRC-32 of the file: the published clips differ in it from a resampled copy, for example."""
 
     def read(self, sample_rate: int) -> NDArray[np.float32]:
         """Mono samples at ``sample_rate``.
@@ -69,14 +69,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The clips of one or several data sets, each once, in order of name; and what was passed over."""
+    """The clips of one or several data sets, each once, in order of name; and what was skipped."""
 
     clips: tuple[Clip, ...]
-    doubled: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    unrecognized: tuple[str, ...] = ()
     """Sound files whose names no known corpus has."""
-    words: tuple[tuple[str, str, int], ...] = ()
-    """(corpus, its word for an emotion, files), for every word that occurred, also those that none of ours stands for."""
+    labels: tuple[tuple[str, str, int], ...] = ()
+    """(corpus, its label, files), for every label that occurred, also those that are none of our emotions."""
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ class Corpus:
     @property
     def missing(self) -> dict[int, int]:
         """RAVDESS clips that are absent, by actor, of the 60 that each of the 24 actors spoke; empty for other corpora."""
-        held = Counter(clip.speaker for clip in self.clips)
-        if not any(speaker.startswith("ravdess ") for speaker in held):
+        present = Counter(clip.speaker for clip in self.clips)
+        if not any(speaker.startswith("ravdess ") for speaker in present):
             return {}
-        numbers = {actor: CLIPS_PER_ACTOR - held[f"ravdess {actor:02}"] for actor in range(1, ACTORS + 1)}
+        numbers = {actor: CLIPS_PER_ACTOR - present[f"ravdess {actor:02}"] for actor in range(1, ACTORS + 1)}
         return {actor: number for actor, number in numbers.items() if number > 0}
 
     def of_speakers(self, speakers: frozenset[str]) -> tuple[Clip, ...]:
@@ -97,11 +97,11 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A sound file with what its name or its manifest says."""
+    """A sound file, and what its name or its manifest tells about it."""
 
     name: str
     corpus: str
-    word: str
+    label: str
     speaker: str
     path: Path
     checksum: int
@@ -119,9 +119,9 @@ def open_corpora(places: Sequence[Path]) -> Corpus:
     repeated = [clip.name for corpus in corpora for clip in corpus.clips if clips[clip.name] is not clip]
     return Corpus(
         tuple(sorted(clips.values())),
-        tuple(name for corpus in corpora for name in corpus.doubled) + tuple(repeated),
-        tuple(name for corpus in corpora for name in corpus.foreign),
-        tuple(word for corpus in corpora for word in corpus.words),
+        tuple(name for corpus in corpora for name in corpus.duplicates) + tuple(repeated),
+        tuple(name for corpus in corpora for name in corpus.unrecognized),
+        tuple(label for corpus in corpora for label in corpus.labels),
     )
 
 
@@ -133,38 +133,39 @@ def open_corpus(place: Path) -> Corpus:
     """
     if place.is_dir():
         manifest = place / MANIFEST
-        return _gather(list(_listed(manifest)) if manifest.exists() else _named(place), place)
+        return _collect(list(_from_manifest(manifest)) if manifest.exists() else _from_folder(place), place)
     if not place.is_file():
         raise CorpusError(f"no data set at {place}; fetch one with: stream-ser data download")
-    return _gather(_zipped(place), place)
+    return _collect(_from_zip(place), place)
 
 
-def _named(folder: Path) -> list[_File | str]:
+def _from_folder(folder: Path) -> list[_File | str]:
     found = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".wav")
-    return [_recognise(file.relative_to(folder.parent).as_posix(), file, _checksum(file)) for file in found]
+    return [_parse(file.relative_to(folder.parent).as_posix(), file, _checksum(file)) for file in found]
 
 
-def _zipped(archive: Path) -> list[_File | str]:
+def _from_zip(archive: Path) -> list[_File | str]:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = sorted((file.filename, file.CRC) for file in opened.infolist() if file.filename.lower().endswith(".wav"))
     except zipfile.BadZipFile as error:
-        raise CorpusError(f"{archive} is neither a folder nor a whole zip; fetch it with: stream-ser data download") from error
-    return [_recognise(member, archive, checksum, member) for member, checksum in members]
+        raise CorpusError(f"{archive} is neither a folder nor a valid zip; fetch it with: stream-ser data download") from error
+    return [_parse(member, archive, checksum, member) for member, checksum in members]
 
 
-def _recognise(where: str, path: Path, checksum: int, member: str = "") -> _File | str:
-    for naming in NAMINGS:
-        said = naming.parse(where)
-        if said is not None:
-            speaker, word = said
-            file = where.rsplit("/", 1)[-1]
-            name = {"ravdess": file, "savee": f"savee {speaker} {file}"}.get(naming.corpus, f"{naming.corpus} {file}")
-            return _File(name, naming.corpus, word, speaker, path, checksum, member)
-    return where
+def _parse(relative: str, path: Path, checksum: int, member: str = "") -> _File | str:
+    """The file as its name describes it, or ``relative`` if no corpus has such a name."""
+    for scheme in NAMING_SCHEMES:
+        parsed = scheme.parse(relative)
+        if parsed is not None:
+            speaker, label = parsed
+            file = relative.rsplit("/", 1)[-1]
+            name = {"ravdess": file, "savee": f"savee {speaker} {file}"}.get(scheme.corpus, f"{scheme.corpus} {file}")
+            return _File(name, scheme.corpus, label, speaker, path, checksum, member)
+    return relative
 
 
-def _listed(manifest: Path) -> Iterator[_File | str]:
+def _from_manifest(manifest: Path) -> Iterator[_File | str]:
     """The rows of a manifest.
 
     Raises:
@@ -173,17 +174,17 @@ def _listed(manifest: Path) -> Iterator[_File | str]:
     folder = manifest.parent.resolve()
     with manifest.open(newline="", encoding="utf-8-sig") as opened:
         rows = csv.DictReader(opened)
-        lacking = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise CorpusError(f"{manifest} has no column {', '.join(lacking)}; its first line must be: {','.join(_COLUMNS)}")
+        absent = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        if absent:
+            raise CorpusError(f"{manifest} has no column {', '.join(absent)}; its first line must be: {','.join(_COLUMNS)}")
         for row in rows:
-            here = f"{manifest}, line {rows.line_num}"
+            line = f"{manifest}, line {rows.line_num}"
             empty = [column for column in _COLUMNS if not (row[column] or "").strip()]
             if empty:
-                raise CorpusError(f"{here}: {', '.join(empty)} is empty; every clip needs {', '.join(_COLUMNS)}")
+                raise CorpusError(f"{line}: {', '.join(empty)} is empty; every clip needs {', '.join(_COLUMNS)}")
             path = folder / row["path"]
             if not path.is_file():
-                raise CorpusError(f"{here}: there is no file {row['path']}; paths count from the manifest's folder")
+                raise CorpusError(f"{line}: there is no file {row['path']}; paths count from the manifest's folder")
             # Two corpora may have folders and files of one name; their places differ.
             name = f"{folder.name}-{zlib.crc32(str(folder).encode()):08x} {row['path']}"
             yield _File(name, folder.name, row["emotion"].strip(), row["speaker"].strip(), path, _checksum(path))
@@ -196,18 +197,18 @@ def _checksum(file: Path) -> int:
         raise CorpusError(f"{file} cannot be read: {error.strerror}; check its permissions") from error
 
 
-def _gather(found: Sequence[_File | str], place: Path) -> Corpus:
+def _collect(files: Sequence[_File | str], place: Path) -> Corpus:
     clips: dict[str, Clip] = {}
-    doubled: list[str] = []
-    words: Counter[tuple[str, str]] = Counter()
-    for file in found:
+    duplicates: list[str] = []
+    labels: Counter[tuple[str, str]] = Counter()
+    for file in files:
         if isinstance(file, str):
             continue
         if file.name in clips:
-            doubled.append(file.member or str(file.path))
+            duplicates.append(file.member or str(file.path))
             continue
-        words[file.corpus, file.word] += 1
-        emotion = emotion_called(file.word)
+        labels[file.corpus, file.label] += 1
+        emotion = emotion_index(file.label)
         if emotion is not None:
             clips[file.name] = Clip(file.name, emotion, f"{file.corpus} {file.speaker}", file.path, file.member, file.checksum)
     if not clips:
@@ -215,32 +216,33 @@ def _gather(found: Sequence[_File | str], place: Path) -> Corpus:
             f"{place} holds no clip of a known name (RAVDESS 03-01-*.wav, EMO-DB, CREMA-D, TESS, SAVEE) and no {MANIFEST}"
             " that lists any; fetch RAVDESS with: stream-ser data download"
         )
-    foreign = tuple(file for file in found if isinstance(file, str))
-    return Corpus(tuple(sorted(clips.values())), tuple(doubled), foreign, tuple((c, w, n) for (c, w), n in words.items()))
+    unrecognized = tuple(file for file in files if isinstance(file, str))
+    counted = tuple((corpus, label, count) for (corpus, label), count in labels.items())
+    return Corpus(tuple(sorted(clips.values())), tuple(duplicates), unrecognized, counted)
 
 
-def describe_words(corpus: Corpus) -> list[str]:
-    """One line for each corpus: what becomes of its words for emotions."""
+def describe_labels(corpus: Corpus) -> list[str]:
+    """One line for each corpus: which of our emotions each of its labels is."""
     lines = []
-    for name in dict.fromkeys(name for name, _, _ in corpus.words):
+    for name in dict.fromkeys(name for name, _, _ in corpus.labels):
         parts = []
-        for word, files in ((word, files) for named, word, files in corpus.words if named == name):
-            emotion = emotion_called(word)
-            label = "not used" if emotion is None else EMOTIONS[emotion]
-            parts.append(f"{word} ({files})" if label == word else f"{word} -> {label} ({files})")
+        for label, files in ((label, files) for owner, label, files in corpus.labels if owner == name):
+            index = emotion_index(label)
+            emotion = "not used" if index is None else EMOTIONS[index]
+            parts.append(f"{label} ({files})" if emotion == label else f"{label} -> {emotion} ({files})")
         lines.append(f"{name}: {', '.join(parts)}")
     return lines
 
 
-def default_place() -> Path:
-    """Where a data set is looked for when no ``--data`` is given: ``STREAM_SER_DATA``, else the cache folder.
+def default_data_path() -> Path:
+    """Where the data set is when no ``--data`` is given: ``STREAM_SER_DATA``, else the cache folder.
 
     Raises:
         CorpusError: neither holds one.
     """
-    named = os.environ.get("STREAM_SER_DATA")
-    if named:
-        return Path(named)
+    configured = os.environ.get("STREAM_SER_DATA")
+    if configured:
+        return Path(configured)
     cached = cache_folder() / "Audio_Speech_Actors_01-24.zip"
     if cached.exists():
         return cached

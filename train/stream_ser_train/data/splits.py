@@ -1,4 +1,4 @@
-"""Who is trained on and who is tested."""
+"""Splits into clips to train on and clips to test on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from stream_ser.events import EMOTIONS
-from stream_ser_train.data.corpus import Clip, CorpusError
+from stream_ser_train.data.corpus import Clip, Corpus, CorpusError
+from stream_ser_train.data.emotions import EMOTIONS
 
 ACTOR_FOLDS: tuple[tuple[int, ...], ...] = (
     (2, 5, 14, 15, 16),
@@ -30,11 +30,11 @@ class Split:
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
     choices: tuple[int, ...] = tuple(range(len(EMOTIONS)))
-    """Emotions that an answer may be."""
+    """Emotions that a prediction may be."""
 
 
 def fold_of(speakers: Sequence[str]) -> dict[str, int]:
-    """The fold that tests each speaker: RAVDESS actors the published one; others are dealt out in order of name."""
+    """The fold that tests each speaker: the published one for RAVDESS actors; others are assigned in turn, in order of name."""
     folds = {f"ravdess {actor:02}": number for number, actors in enumerate(ACTOR_FOLDS) for actor in actors}
     others = sorted(set(speakers) - set(folds))
     folds |= {speaker: number % FOLDS for number, speaker in enumerate(others)}
@@ -42,7 +42,7 @@ def fold_of(speakers: Sequence[str]) -> dict[str, int]:
 
 
 def by_speaker(clips: Sequence[Clip]) -> Iterator[Split]:
-    """The five speaker-independent folds: no speaker stands on both sides of one.
+    """The five speaker-independent folds: no speaker is on both sides of one.
 
     Raises:
         CorpusError: a fold has no clip to train on or none to test on.
@@ -62,10 +62,10 @@ def by_speaker(clips: Sequence[Clip]) -> Iterator[Split]:
 def across(train: Sequence[Clip], test: Sequence[Clip]) -> Split:
     """Train on some corpora and test on others, on the emotions that both have.
 
-    A model may answer those only; test clips of others are left out, training clips are not.
+    A model may predict those only; test clips of others are left out, training clips are not.
 
     Raises:
-        CorpusError: a speaker stands on both sides, or they share fewer than two emotions.
+        CorpusError: a speaker is on both sides, or they share fewer than two emotions.
     """
     both = sorted({clip.speaker for clip in train} & {clip.speaker for clip in test})
     if both:
@@ -78,9 +78,18 @@ def across(train: Sequence[Clip], test: Sequence[Clip]) -> Split:
 
 
 def at_random(clips: Sequence[Clip], seeds: Sequence[int]) -> Iterator[Split]:
-    """Stratified 80/20 splits by clip. Leaky: the same voices stand on both sides."""
+    """Stratified 80/20 splits by clip. Leaky: the same voices are on both sides."""
     emotions = [clip.emotion for clip in clips]
     for seed in seeds:
         divide = StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=seed)
         train, test = next(divide.split(emotions, emotions))
         yield Split(f"random {seed}", tuple(clips[i] for i in train), tuple(clips[i] for i in test))
+
+
+def sample(corpus: Corpus, clips_per_speaker: int) -> Corpus:
+    """A smaller corpus: some clips of each speaker, spread over the emotions."""
+    chosen: list[Clip] = []
+    for speaker in corpus.speakers:
+        own = sorted(corpus.of_speakers(frozenset({speaker})), key=lambda clip: (clip.emotion, clip.name))
+        chosen += own[:: max(1, len(own) // clips_per_speaker)][:clips_per_speaker]
+    return Corpus(tuple(sorted(chosen)))

@@ -1,7 +1,7 @@
-"""Utterances as the live recogniser hears them, computed once per clip and copy, and cached.
+"""Utterances as the live recogniser finds them, computed once per clip and copy, and cached.
 
-A clip goes through the very recogniser that listens to microphones: its voice activity detector finds the utterances,
-its extractor computes the frames. Altered copies replay the detector's findings on the clean clip at their own speed, which
+A clip goes through the recogniser that processes microphones: its voice activity detector finds the utterances, its
+extractor computes the frames. Altered copies replay the detector's output for the clean clip at their own speed, which
 saves the network and leaves the rest of the path as it is.
 """
 
@@ -19,19 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 from stream_ser_export.atomic_write import atomic_write
 
-from stream_ser.core.recognizer import Recognizer, windows
+from stream_ser.core.offline import WindowFrames, collect_windows
 from stream_ser.features import MfccSettings
-from stream_ser.models.window import Frames, Window
-from stream_ser.speech.detector import CHUNK, VadFrame, VoiceActivity
+from stream_ser.models.window import Frames
+from stream_ser.speech.detector import RowIndices, SpeechDetector, VadFrame, VadState, VoiceActivity
+from stream_ser.speech.silero import CHUNK
+from stream_ser.state_rows import StateRows
 from stream_ser_train.augmentation.clips import CopySettings, augment
 from stream_ser_train.data.corpus import Clip
-from stream_ser_train.data.fingerprint import HEARING, fingerprint
-from stream_ser_train.fitting.workers import start_worker
-from stream_ser_train.report.progress import Step
+from stream_ser_train.progress import Step
+from stream_ser_train.versions import FRONTEND_VERSION
+from stream_ser_train.workers import start_worker
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ClipUtterances:
     """The utterances of one clip: of the clip as it is, and of its altered copies."""
 
     clip: Clip
@@ -39,116 +41,145 @@ class Heard:
     """Utterances by copy; copy 0 is the clip as it is."""
 
 
-class Recording:
-    """A detector that remembers what it said."""
+class RecordingDetector:
+    """The voice activity detector over one stream, with a record of its output."""
 
     def __init__(self) -> None:
         self._detector = VoiceActivity()
-        self.said: list[VadFrame] = []
+        self.recorded: list[VadFrame] = []
 
-    def push(self, samples: NDArray[np.float32]) -> list[VadFrame]:
-        said = self._detector.push(samples)
-        self.said += said
-        return said
+    def new_state(self, rows: int) -> VadState:
+        return self._detector.new_state(rows)
 
-    def reset(self) -> None:
-        self._detector.reset()
-        self.said.clear()
-
-
-class Replay:
-    """Says what a detector said of the same speech before it was sped up by ``speed``."""
-
-    def __init__(self, said: Sequence[VadFrame], speed: float) -> None:
-        self._said, self._speed = said, speed
-        self._samples = 0
-
-    def push(self, samples: NDArray[np.float32]) -> list[VadFrame]:
-        before, self._samples = self._samples // CHUNK, self._samples + len(samples)
-        last = len(self._said) - 1
-        return [self._said[min(last, round(i * self._speed))] for i in range(before, self._samples // CHUNK)]
-
-    def reset(self) -> None:
-        self._samples = 0
+    def process(self, state: VadState, rows: RowIndices, samples: NDArray[np.float32]) -> list[list[VadFrame]]:
+        (frames,) = self._detector.process(state, rows, samples)
+        self.recorded += frames
+        return [frames]
 
 
-def utterances(asked: Sequence[Window]) -> tuple[Frames, ...]:
-    """The frames of each utterance whose windows these are, however many windows it takes to cover it.
+@dataclass(slots=True)
+class ReplayState(StateRows):
+    """Samples of each stream so far."""
+
+    samples: NDArray[np.int64]
+
+
+class ReplayDetector:
+    """Returns what a detector returned for the same speech before it was sped up by ``speed``."""
+
+    def __init__(self, recorded: Sequence[VadFrame], speed: float) -> None:
+        self._recorded, self._speed = recorded, speed
+
+    def new_state(self, rows: int) -> ReplayState:
+        return ReplayState(np.zeros(rows, np.int64))
+
+    def process(self, state: ReplayState, rows: RowIndices, samples: NDArray[np.float32]) -> list[list[VadFrame]]:
+        before = state.samples[rows] // CHUNK
+        state.samples[rows] += samples.shape[1]
+        last, after = len(self._recorded) - 1, state.samples[rows] // CHUNK
+        return [
+            [self._recorded[min(last, round(chunk * self._speed))] for chunk in range(first, end)]
+            for first, end in zip(before.tolist(), after.tolist(), strict=True)
+        ]
+
+
+def segment(samples: NDArray[np.float32], features: MfccSettings, detector: SpeechDetector | None = None) -> tuple[Frames, ...]:
+    """The utterances in a signal.
+
+    Args:
+        samples: mono, in [-1, 1], at the rate of ``features``.
+        features: what a frame is.
+        detector: finds the speech; the voice activity detector when None.
+
+    Returns:
+        The frames of each utterance, ``float32[frames, coef]``.
+    """
+    return join_windows(collect_windows(samples, features, detector))
+
+
+def join_windows(windows: Sequence[WindowFrames]) -> tuple[Frames, ...]:
+    """The frames of each utterance that these windows cover, however many windows it takes.
 
     An utterance whose start moved on begins with the first window after that.
     """
-    whole: list[Frames] = []
+    utterances: list[Frames] = []
     parts: list[Frames] = []
     first = end = 0
-    for window in asked:
+    for one in windows:
+        window = one.window
         if window.begins:
             parts, first, end = [], window.first_frame, window.first_frame
-        new = window.mfcc[end - window.first_frame :]
+        new = one.frames[end - window.first_frame :]
         parts.append(new)
         end += len(new)
         if window.is_final:
-            last = window.first_frame + len(window.mfcc)
-            whole.append(np.concatenate(parts)[: last - first])
+            utterances.append(np.concatenate(parts)[: window.last_frame - first])
             parts = []
-    return tuple(whole)
+    return tuple(utterances)
 
 
-def hear(clips: Sequence[Clip], copies: CopySettings, features: MfccSettings, cache: Path, progress: Step) -> list[Heard]:
+def extract_utterances(
+    clips: Sequence[Clip], copies: CopySettings, features: MfccSettings, cache: Path, progress: Step
+) -> list[ClipUtterances]:
     """The utterances of every clip and of its altered copies, from the cache or computed now.
 
     Raises:
         CorpusError: a clip is unreadable.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    recipe = f"{fingerprint(HEARING)} {features.fingerprint()} {json.dumps(asdict(copies))}"
-    files = [cache / f"{_key(recipe, clip)}.npz" for clip in clips]
-    new = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
-    if new:
-        cached = len(clips) - len(new)
+    frontend = f"frontend {FRONTEND_VERSION} {features.fingerprint()} {json.dumps(asdict(copies))}"
+    files = [cache / f"{_key(frontend, clip)}.npz" for clip in clips]
+    missing = [(clip, copies, features, file) for clip, file in zip(clips, files, strict=True) if not file.exists()]
+    if missing:
+        cached = len(clips) - len(missing)
         with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=start_worker) as pool:
-            for done, _ in enumerate(pool.map(_listen_to_clip, new, chunksize=4), start=cached + 1):
+            for done, _ in enumerate(pool.map(_extract_to_file, missing, chunksize=4), start=cached + 1):
                 progress(done, len(clips))
     progress(len(clips), len(clips))
     return [_load(clip, copies.count, file) for clip, file in zip(clips, files, strict=True)]
 
 
-def _key(recipe: str, clip: Clip) -> str:
-    return hashlib.sha256(f"{recipe} {clip.name} {clip.checksum}".encode()).hexdigest()[:24]
+def extract_copies(clip: Clip, copies: CopySettings, features: MfccSettings) -> list[tuple[Frames, ...]]:
+    """The utterances of a clip as it is, then those of each altered copy.
+
+    Raises:
+        CorpusError: the clip is unreadable.
+    """
+    samples = clip.read(features.sample_rate)
+    detector = RecordingDetector()
+    utterances = [segment(samples, features, detector)]
+    for copy in range(1, copies.count + 1):
+        altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}", copies)
+        utterances.append(segment(altered, features, ReplayDetector(detector.recorded, speed)))
+    return utterances
 
 
-def _listen_to_clip(task: tuple[Clip, CopySettings, MfccSettings, Path]) -> None:
+def _key(frontend: str, clip: Clip) -> str:
+    return hashlib.sha256(f"{frontend} {clip.name} {clip.checksum}".encode()).hexdigest()[:24]
+
+
+def _extract_to_file(task: tuple[Clip, CopySettings, MfccSettings, Path]) -> None:
     clip, copies, features, file = task
-    _save(file, _listen(clip, copies, features))
+    _save(file, extract_copies(clip, copies, features))
 
 
-def _load(clip: Clip, copies: int, file: Path) -> Heard:
+def _load(clip: Clip, copies: int, file: Path) -> ClipUtterances:
     with np.load(file) as saved:
         flat, lengths, owners = saved["frames"], saved["lengths"], saved["owners"]
     parts = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
     by_copy = tuple(
         tuple(part for part, owner in zip(parts, owners, strict=True) if owner == copy) for copy in range(copies + 1)
     )
-    return Heard(clip, by_copy)
+    return ClipUtterances(clip, by_copy)
 
 
-def _listen(clip: Clip, copies: CopySettings, features: MfccSettings) -> list[tuple[Frames, ...]]:
-    samples = clip.read(features.sample_rate)
-    detector = Recording()
-    found = [utterances(windows(Recognizer(features, detector=detector), samples))]
-    for copy in range(1, copies.count + 1):
-        altered, speed = augment(samples, features.sample_rate, f"{clip.name} {copy}", copies)
-        replay = Replay(detector.said, speed)
-        found.append(utterances(windows(Recognizer(features, detector=replay), altered)))
-    return found
-
-
-def _save(file: Path, found: list[tuple[Frames, ...]]) -> None:
-    parts = [part for copy in found for part in copy]
+def _save(file: Path, by_copy: list[tuple[Frames, ...]]) -> None:
+    parts = [part for copy in by_copy for part in copy]
     coefficients = parts[0].shape[1] if parts else 0
     with atomic_write(file) as partial:
         np.savez(
             partial,
             frames=np.concatenate(parts) if parts else np.empty((0, coefficients), np.float32),
             lengths=np.array([len(part) for part in parts], np.int64),
-            owners=np.array([owner for owner, copy in enumerate(found) for _ in copy], np.int64),
+            owners=np.array([owner for owner, copy in enumerate(by_copy) for _ in copy], np.int64),
         )

@@ -1,32 +1,54 @@
-"""What a trained model says of windows and of clips."""
+"""Predictions of trained models for windows, clips and streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
+from stream_ser.models import decision
 from stream_ser.models.bundle import load_bundle
-from stream_ser.models.classifier import Classifier
-from stream_ser.models.decision import Probabilities
+from stream_ser.models.classifier import Classifier, ModelInput, ModelState
 from stream_ser.models.providers import CPU
-from stream_ser.models.window import Frames, Window
-from stream_ser_train.data.utterances import Heard
-from stream_ser_train.fitting.batches import WINDOW, pad
-from stream_ser_train.fitting.calibration import Answers, even, shares, soften
+from stream_ser.models.window import Frames
+from stream_ser_train.data.corpus import Clip
+from stream_ser_train.data.emotions import EMOTIONS
+from stream_ser_train.data.utterances import ClipUtterances
+from stream_ser_train.fitting.batches import final_window, pad
+from stream_ser_train.fitting.bundling import stepping_file
+from stream_ser_train.fitting.calibration import Predictions, calibrate, class_priors
+from stream_ser_train.fitting.jobs import BundleTraining
+from stream_ser_train.networks.architectures import with_softmax
 
-Model = Callable[[Sequence[Frames]], Answers]
-"""Answers windows."""
+Predictor = Callable[[Sequence[Frames]], Predictions]
+"""A model: windows go in, one row of probabilities for each comes out."""
 
-_BATCH = 64
+_KERAS_BATCH = 128
+_ONNX_BATCH = 64
 
 
-def bundle_model(file: Path, features: MfccSettings) -> Model:
+def keras_predictor(network: keras.Model) -> Predictor:
+    """A network that is not exported yet."""
+    model = with_softmax(network)
+
+    def predict(windows: Sequence[Frames]) -> Predictions:
+        parts = []
+        for start in range(0, len(windows), _KERAS_BATCH):
+            chosen = windows[start : start + _KERAS_BATCH]
+            batch = pad(chosen, [0] * len(chosen))
+            parts.append(np.asarray(model([batch.mfcc, batch.length], training=False)))
+        joined: Predictions = np.concatenate(parts)
+        return joined
+
+    return predict
+
+
+def bundle_predictor(file: Path, features: MfccSettings) -> Predictor:
     """An exported model, run as the daemon runs it.
 
     Raises:
@@ -34,20 +56,20 @@ def bundle_model(file: Path, features: MfccSettings) -> Model:
     """
     session = load_bundle(file, features, [CPU]).session
 
-    def answer(windows: Sequence[Frames]) -> Answers:
+    def predict(windows: Sequence[Frames]) -> Predictions:
         order = np.argsort([len(window) for window in windows], kind="stable")
-        answers = np.zeros((len(windows), len(EMOTIONS)), np.float32)
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
+        predictions = np.zeros((len(windows), len(EMOTIONS)), np.float32)
+        for start in range(0, len(order), _ONNX_BATCH):
+            rows = order[start : start + _ONNX_BATCH]
             batch = pad([windows[row] for row in rows], [0] * len(rows))
-            answers[rows] = session.run(["probabilities"], {"mfcc": batch.mfcc, "length": batch.length})[0]
-        return answers
+            predictions[rows] = session.run(["probabilities"], {"mfcc": batch.mfcc, "length": batch.length})[0]
+        return predictions
 
-    return answer
+    return predict
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
+class CalibratedBundle:
     """The bundle of one model, the temperature that goes with it, and the emotions of the clips it was trained on."""
 
     name: str
@@ -55,63 +77,82 @@ class Calibrated:
     temperature: float
     trained: tuple[int, ...]
 
-    def open(self, features: MfccSettings) -> Model:
+    def open(self, features: MfccSettings) -> Predictor:
         """Load it."""
-        model = bundle_model(self.bundle, features)
-        return lambda windows: self.calibrate(model(windows))
+        predict = bundle_predictor(self.bundle, features)
+        return lambda windows: self.calibrate(predict(windows))
 
-    def calibrate(self, answers: Answers) -> Answers:
-        """Its answers as they would ship."""
-        return calibrate(answers, self.temperature, shares(self.trained))
+    def calibrate(self, predictions: Predictions) -> Predictions:
+        """Its predictions as they would ship."""
+        return calibrate(predictions, self.temperature, class_priors(self.trained))
 
 
-class Live:
-    """The models of one fold and seed as the daemon runs them, for one stream: the LSTM in steps.
+class StreamModels:
+    """The models of one fold and seed as the daemon runs them, the LSTM in steps; never uncertain.
+
+    Args:
+        models: both, calibrated.
+        features: what a frame is.
+        window: seconds that an answer looks back on.
 
     Raises:
         BundleError: a file cannot be used.
     """
 
-    def __init__(self, models: Sequence[Calibrated], features: MfccSettings, window: float) -> None:
-        self._models = {model.name: model for model in models}
-        mlp = load_bundle(self._models["mlp"].bundle, features, [CPU])
-        lstm = load_bundle(stepped(self._models["lstm"].bundle), features, [CPU])
+    def __init__(self, models: Sequence[CalibratedBundle], features: MfccSettings, window: float) -> None:
+        by_name = {model.name: model for model in models}
+        mlp = load_bundle(by_name["mlp"].bundle, features, [CPU])
+        lstm = load_bundle(stepping_file(by_name["lstm"].bundle), features, [CPU])
         self._classifier = Classifier(mlp, lstm, window, "")
-        self._memory = self._classifier.new_state()
-        self.step = self._classifier.step
+        self.facts = replace(self._classifier.facts, threshold=0.0)  # so that recall is counted over all clips
+        self._models = [by_name[name] for name in self.facts.names]
 
-    def __call__(self, window: Window) -> dict[str, Probabilities]:
-        """Answer the next window."""
-        (answers,) = self._classifier.classify([(window, self._memory)])
-        return {name: self._models[name].calibrate(answer[None])[0] for name, answer in answers.items()}
+    def new_state(self, rows: int) -> ModelState:
+        return self._classifier.new_state(rows)
 
-
-def stepped(file: Path) -> Path:
-    """Where the LSTM in steps is, beside the LSTM in ``file``."""
-    return file.with_stem(f"{file.stem}-step")
+    def classify(self, state: ModelState, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
+        raw = self._classifier.classify(state, inputs)
+        calibrated = [model.calibrate(raw[:, number]) for number, model in enumerate(self._models)]
+        return np.stack(calibrated, axis=1)
 
 
-def calibrate(answers: Answers, temperature: float, trained: NDArray[np.float64]) -> Answers:
-    """The answers as they ship, from those of a model trained on :func:`shares` ``trained``."""
-    return even(soften(answers, temperature), trained)
+def predict_clips(predict: Predictor, utterances: Sequence[ClipUtterances]) -> Predictions:
+    """The prediction for each clip as it is.
 
-
-def final_window(frames: Frames) -> Frames:
-    """The frames that the final answer for an utterance is given on."""
-    return frames[-WINDOW:]
-
-
-def clip_answers(model: Model, heard: Sequence[Heard]) -> Answers:
-    """What the model says of each clip as it is.
-
-    A clip of several utterances gets their mean, weighted by length. A clip in which no speech was heard gets zeros: an
-    answer that is wrong for every emotion.
+    A clip of several utterances gets their mean, weighted by length. A clip in which no speech was found gets zeros: a
+    prediction that is wrong for every emotion.
     """
-    owners = np.array([i for i, one in enumerate(heard) for _ in one.copies[0]], np.int64)
-    frames = [part for one in heard for part in one.copies[0]]
+    owners = np.array([i for i, item in enumerate(utterances) for _ in item.copies[0]], np.int64)
+    frames = [part for item in utterances for part in item.copies[0]]
     weights = np.array([len(part) for part in frames], np.float32)
-    answers = model([final_window(part) for part in frames]) * weights[:, None]
-    summed = np.zeros((len(heard), len(EMOTIONS)), np.float32)
-    np.add.at(summed, owners, answers)
-    total: Answers = summed / np.maximum(summed.sum(axis=1, keepdims=True), 1e-9)
-    return total
+    weighted = predict([final_window(part) for part in frames]) * weights[:, None]
+    summed = np.zeros((len(utterances), len(EMOTIONS)), np.float32)
+    np.add.at(summed, owners, weighted)
+    mean: Predictions = summed / np.maximum(summed.sum(axis=1, keepdims=True), 1e-9)
+    return mean
+
+
+def predict_with(training: BundleTraining, clips: Sequence[Clip], utterances: Mapping[Clip, ClipUtterances]) -> Predictions:
+    """The predictions of a finished training for clips, not calibrated."""
+    predict = bundle_predictor(training.file, training.recipe.features)
+    return predict_clips(predict, [utterances[clip] for clip in clips])
+
+
+def accuracy(predictions: Predictions, utterances: Sequence[ClipUtterances]) -> float:
+    """Share of the clips whose most probable emotion is the true one."""
+    return float(np.mean(predictions.argmax(axis=1) == [item.clip.emotion for item in utterances]))
+
+
+def restrict_to(choices: Sequence[int], predictions: Predictions) -> Predictions:
+    """The predictions given that the emotion is one of ``choices``."""
+    allowed = np.zeros(predictions.shape[1], np.float32)
+    allowed[list(choices)] = 1.0
+    masked = predictions * allowed
+    restricted: Predictions = masked / np.maximum(masked.sum(axis=1, keepdims=True), 1e-9)
+    return restricted
+
+
+def fuse(predictions: Sequence[Predictions], temperature: float) -> Predictions:
+    """The predictions of several models as one, as the daemon fuses them; rows of zeros stay."""
+    fused: Predictions = decision.fuse(predictions, temperature) * predictions[0].any(axis=1, keepdims=True)
+    return fused

@@ -1,18 +1,17 @@
-"""What an evaluation can be, and the names of what it compares."""
+"""The protocols of an evaluation; importable without TensorFlow."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-OURS = ("lstm", "mlp")
-THEIRS = ("original_lstm", "original_mlp")
 FUSED = "fused"
+"""Name of the fused models in results."""
 
 RANDOM_SPLITS = 5
 
 
 class Protocol(StrEnum):
-    """How clips are divided and heard; the last takes sounds that are no speech, and trains nothing."""
+    """How clips are split and processed; the last takes sounds that are no speech, and trains nothing."""
 
     SPEAKER_INDEPENDENT = "speaker-independent"
     STREAMING = "streaming"

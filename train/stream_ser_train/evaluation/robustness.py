@@ -1,4 +1,4 @@
-"""Clips as real rooms and channels would give them, and how right the models stay."""
+"""Accuracy on clips as they sound through noise, rooms, channels and codecs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from scipy.signal import butter, sosfilt
 from stream_ser_export.atomic_write import atomic_write
 
 from stream_ser.audio.resample import resample
-from stream_ser.core.recognizer import Recognizer, windows
 from stream_ser.features import MfccSettings
 from stream_ser_train.augmentation.clips import reverberate
 from stream_ser_train.data.corpus import Clip
-from stream_ser_train.data.utterances import Heard, utterances
-from stream_ser_train.evaluation.cache import kept
-from stream_ser_train.evaluation.evaluate import Outcome, fuse
-from stream_ser_train.evaluation.predict import Calibrated, clip_answers
+from stream_ser_train.data.utterances import ClipUtterances, segment
+from stream_ser_train.evaluation.cache import result_file
+from stream_ser_train.evaluation.evaluate import Outcome
+from stream_ser_train.evaluation.predict import CalibratedBundle, fuse, predict_clips
 from stream_ser_train.evaluation.protocols import FUSED
 from stream_ser_train.evaluation.scores import score
 
@@ -102,9 +101,9 @@ CONDITIONS: dict[str, Condition] = {
 
 @dataclass(frozen=True, slots=True)
 class ConditionTest:
-    """Clips under one condition, answered by models that never heard them; for each seed, both models.
+    """Clips under one condition, predicted by models that were not trained on them; for each seed, both models.
 
-    ``file`` holds ``answers: float32[seed, model, clip, emotion]``; the detector hears the altered sound.
+    ``file`` holds ``predictions: float32[seed, model, clip, emotion]``; the detector processes the altered sound.
     """
 
     condition: str
@@ -112,30 +111,30 @@ class ConditionTest:
     clips: tuple[Clip, ...]
     others: tuple[Clip, ...]
     """Clips of other speakers, for babble."""
-    models: tuple[tuple[Calibrated, ...], ...]
+    models: tuple[tuple[CalibratedBundle, ...], ...]
     """By seed."""
     features: MfccSettings
     cache: Path
 
     @property
     def file(self) -> Path:
-        return kept(self.cache, f"{self.condition} {self.name}", self.models, self.clips)
+        return result_file(self.cache, f"{self.condition} {self.name}", self.models, self.clips)
 
     def run(self, threads: int) -> None:
-        """Alter, hear and answer every clip."""
+        """Alter, segment and predict every clip."""
         del threads
         rate = self.features.sample_rate
         alter = CONDITIONS[self.condition]
-        picked = np.random.default_rng(0).choice(len(self.others), min(60, len(self.others)), replace=False)
-        others = [self.others[i].read(rate) for i in picked]
-        heard = []
+        chosen = np.random.default_rng(0).choice(len(self.others), min(60, len(self.others)), replace=False)
+        others = [self.others[i].read(rate) for i in chosen]
+        utterances = []
         for clip in self.clips:
             rng = np.random.default_rng(zlib.crc32(f"{self.condition} {clip.name}".encode()))
             altered = alter(clip.read(rate), rate, rng, others)
-            heard.append(Heard(clip, (utterances(windows(Recognizer(self.features), altered)),)))
-        answers = [[clip_answers(model.open(self.features), heard) for model in by_seed] for by_seed in self.models]
+            utterances.append(ClipUtterances(clip, (segment(altered, self.features),)))
+        predictions = [[predict_clips(model.open(self.features), utterances) for model in by_seed] for by_seed in self.models]
         with atomic_write(self.file) as partial:
-            np.savez(partial, answers=np.array(answers))
+            np.savez(partial, predictions=np.array(predictions))
 
 
 def condition_tests(outcome: Outcome) -> list[ConditionTest]:
@@ -156,16 +155,17 @@ def condition_tests(outcome: Outcome) -> list[ConditionTest]:
     ]
 
 
-def robustness_summary(done: Sequence[ConditionTest]) -> dict[str, dict[str, float]]:
+def robustness_summary(tests: Sequence[ConditionTest], fusion_temperature: float) -> dict[str, dict[str, float]]:
     """UAR by condition and model of finished tests: fractions of 1, mean over folds and seeds."""
-    found: dict[str, dict[str, list[float]]] = {condition: {} for condition in CONDITIONS}
-    for test in done:
+    uar: dict[str, dict[str, list[float]]] = {condition: {} for condition in CONDITIONS}
+    for test in tests:
         truth = [clip.emotion for clip in test.clips]
-        for by_model in np.load(test.file)["answers"]:
-            named = {model.name: answers for model, answers in zip(test.models[0], by_model, strict=True)}
-            for name, answers in {**named, FUSED: fuse(list(by_model))}.items():
-                found[test.condition].setdefault(name, []).append(score(truth, answers).uar)
+        for by_model in np.load(test.file)["predictions"]:
+            predictions = {model.name: rows for model, rows in zip(test.models[0], by_model, strict=True)}
+            predictions[FUSED] = fuse(list(by_model), fusion_temperature)
+            for name, rows in predictions.items():
+                uar[test.condition].setdefault(name, []).append(score(truth, rows).uar)
     return {
         condition: {name: round(float(np.mean(values)), 4) for name, values in models.items()}
-        for condition, models in found.items()
+        for condition, models in uar.items()
     }

@@ -1,4 +1,4 @@
-"""How right a model was on clips that it never saw."""
+"""Scores of a model on clips that it was not trained on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
 
-NO_ANSWER = len(EMOTIONS)
-"""Label of a clip that got none."""
+NO_LABEL = len(EMOTIONS)
+"""Index for a clip that got no label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Counts of truth against answer, ``int[emotion, emotion + 1]``; the last column is "no answer"."""
+    """Counts of truth against label, ``int[emotion, emotion + 1]``; the last column is "no label"."""
 
     counts: NDArray[np.int64]
 
@@ -43,12 +43,12 @@ class Scores:
 
 
 def score(emotions: Sequence[int], probabilities: NDArray[np.float32]) -> Scores:
-    """Compare with the truth; a row of zeros (nothing was heard) is no answer, and wrong."""
-    return score_labels(emotions, np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), NO_ANSWER))
+    """Compare with the truth; a row of zeros (no speech was found) is no label, and wrong."""
+    return score_labels(emotions, np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), NO_LABEL))
 
 
 def score_labels(emotions: Sequence[int], labels: NDArray[np.int64]) -> Scores:
-    """Compare labels, ``int64[clips]``, with the truth; :data:`NO_ANSWER` is wrong."""
+    """Compare labels, ``int64[clips]``, with the truth; :data:`NO_LABEL` is wrong."""
     counts = confusion_matrix(emotions, labels, labels=range(len(EMOTIONS) + 1))
     return Scores(counts[:-1])
 

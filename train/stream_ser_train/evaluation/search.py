@@ -1,7 +1,7 @@
-"""What the recipe was chosen by: variants of it, each measured on speakers that no test fold holds.
+"""The search for the recipe: variants of it, each measured on speakers of no test fold.
 
-Every fold has its inner split: models that heard neither the fold nor one other are tested on that other
-(``evaluate.Plan.inner``). A choice made by the inner figures of a fold touches none of its clips.
+Every fold has its inner splits: models trained without it and without one other fold are tested on that other
+(``plan.Plan.inner``). A choice made by the inner figures of a fold touches none of its clips.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.augmentation.frames import FrameAlterations
 from stream_ser_train.data.corpus import Clip
 from stream_ser_train.data.splits import by_speaker
-from stream_ser_train.data.utterances import hear
-from stream_ser_train.evaluation.evaluate import Plan, answers_of
-from stream_ser_train.evaluation.predict import calibrate
+from stream_ser_train.data.utterances import extract_utterances
+from stream_ser_train.evaluation.plan import Plan
+from stream_ser_train.evaluation.predict import predict_with
 from stream_ser_train.evaluation.scores import score
-from stream_ser_train.fitting.calibration import shares
-from stream_ser_train.fitting.jobs import seconds, train_all
-from stream_ser_train.fitting.recipe import OTHERS_ONLY, FitSettings, Recipe
+from stream_ser_train.fitting.calibration import calibrate, class_priors
+from stream_ser_train.fitting.jobs import train_all, training_seconds
+from stream_ser_train.fitting.recipe import BABBLE_ONLY, FitSettings, Recipe
 from stream_ser_train.networks.architectures import LstmSettings, MlpSettings
-from stream_ser_train.report.progress import Step, silent
+from stream_ser_train.progress import Step, silent
 
 BRIEF = "one member, a third of the epochs"
-"""What all variants differ from in one thing: fits, members and epochs are what takes the time of a training."""
+"""The variant that all others change in one thing: fits, members and epochs take the time of a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Variant:
 
 
 def variants(shipped: Recipe) -> list[Variant]:
-    """What is tried for each model: a brief form of the shipped recipe, and changes of that."""
+    """The variants of each model: a brief form of the shipped recipe, and changes of that."""
     return [variant for model in ("mlp", "lstm") for variant in _variants_of(model, shipped)]
 
 
@@ -51,7 +51,7 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
     network, (fit, *_) = replace(own.network, members=1), own.fits
     brief, alterations = replace(fit, epochs=fit.epochs // 3), fit.alterations
     assert alterations is not None
-    tried = []
+    variants = []
 
     def add(
         name: str,
@@ -60,7 +60,7 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
         **changes: Any,
     ) -> None:
         models = {**shipped.models, model: replace(own, network=network, fits=(fit,))}
-        tried.append(Variant(name, model, replace(shipped, models=models, **changes)))
+        variants.append(Variant(name, model, replace(shipped, models=models, **changes)))
 
     def alter(name: str, changed: FrameAlterations) -> None:
         add(name, fit=replace(brief, alterations=changed))
@@ -71,16 +71,16 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
     add("frames of 25 ms, 40 filters, 30 coefficients", features=narrow)
     add("copies without rooms and telephones", copies=replace(shipped.copies, reverb_share=0.0, telephone_share=0.0))
     add("no altered copies", copies=CopySettings(count=0))
-    add("no windows of clips as they are", fit=replace(brief, unaltered=0.0))
+    add("no windows of clips as they are", fit=replace(brief, unaltered_share=0.0))
     alter("nobody talks behind", replace(alterations, babble_share=0.0))
     match network:
         case LstmSettings():
-            add("three windows of ten of clips as they are", fit=replace(brief, unaltered=0.3))
+            add("three windows of ten of clips as they are", fit=replace(brief, unaltered_share=0.3))
             add("weight decay of 0.05", fit=replace(brief, weight_decay=0.05))
-            add("half of the windows end early", fit=replace(brief, whole=0.5))
-            add("few windows end early", fit=replace(brief, whole=own.fits[-1].whole))
-            alter("others talk on before and after the speaker", replace(alterations, overhang=OTHERS_ONLY.overhang))
-            behind = replace(OTHERS_ONLY, babble_share=alterations.babble_share, overhang=alterations.overhang)
+            add("half of the windows end early", fit=replace(brief, complete_share=0.5))
+            add("few windows end early", fit=replace(brief, complete_share=own.fits[-1].complete_share))
+            alter("others talk on before and after the speaker", replace(alterations, overhang=BABBLE_ONLY.overhang))
+            behind = replace(BABBLE_ONLY, babble_share=alterations.babble_share, overhang=alterations.overhang)
             alter("frames as they are", behind)
         case MlpSettings():
             add("dropout of 0.3 and 0.6", replace(network, input_dropout=0.3, dropout=0.6))
@@ -89,12 +89,12 @@ def _variants_of(model: str, shipped: Recipe) -> list[Variant]:
             alter("others fall silent with the speaker", replace(alterations, overhang=0.0))
             behind = replace(FrameAlterations(), babble_share=alterations.babble_share, overhang=alterations.overhang)
             alter("frames altered anew", behind)
-    return tried
+    return variants
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Inner figures of one variant."""
+class VariantResult:
+    """Inner scores of one variant."""
 
     variant: Variant
     per_fold: tuple[float, ...]
@@ -106,14 +106,14 @@ class Found:
         return float(np.mean(self.per_fold))
 
 
-def hear_all(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, step: Step) -> None:
-    """Compute the features that the variants read."""
-    for number, variant in enumerate(tried, start=1):
-        hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)
-        step(number, len(tried))
+def extract_all(clips: Sequence[Clip], variants: Sequence[Variant], cache: Path, step: Step) -> None:
+    """Compute the features of every variant."""
+    for number, variant in enumerate(variants, start=1):
+        extract_utterances(clips, variant.recipe.copies, variant.recipe.features, cache, silent)
+        step(number, len(variants))
 
 
-def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: int, done: Step) -> list[Found]:
+def search(clips: Sequence[Clip], variants: Sequence[Variant], cache: Path, jobs: int, done: Step) -> list[VariantResult]:
     """Train every variant on every inner split, one seed, and score it.
 
     Raises:
@@ -121,31 +121,33 @@ def search(clips: Sequence[Clip], tried: Sequence[Variant], cache: Path, jobs: i
     """
     splits = tuple(by_speaker(clips))
     inner = []
-    for variant in tried:
+    for variant in variants:
         plan = Plan(splits, (0,), variant.recipe, cache, calibrated=True)
         inner.append([plan.inner(number, variant.model) for number in range(len(splits))])
     train_all([training for folds in inner for fold in folds for training, _ in fold], [], jobs, done)
-    found = []
-    for variant, folds in zip(tried, inner, strict=True):
-        by_clip = {one.clip: one for one in hear(clips, variant.recipe.copies, variant.recipe.features, cache, silent)}
+    results = []
+    for variant, folds in zip(variants, inner, strict=True):
+        recipe = variant.recipe
+        utterances = extract_utterances(clips, recipe.copies, recipe.features, cache, silent)
+        by_clip = {item.clip: item for item in utterances}
         per_fold = []
         for fold in folds:
-            figures = []
+            scores = []
             for training, other in fold:
                 test = splits[other].test
-                answers = answers_of(training, test, by_clip)
-                answers = calibrate(answers, 1.0, shares([clip.emotion for clip in training.clips]))
-                figures.append(score([clip.emotion for clip in test], answers).uar)
-            per_fold.append(float(np.mean(figures)))
-        took = {fit.file: seconds(fit) for fold in folds for training, _ in fold for fit in training.fits}
-        found.append(Found(variant, tuple(per_fold), sum(took.values())))
-    return found
+                priors = class_priors([clip.emotion for clip in training.clips])
+                predictions = calibrate(predict_with(training, test, by_clip), 1.0, priors)
+                scores.append(score([clip.emotion for clip in test], predictions).uar)
+            per_fold.append(float(np.mean(scores)))
+        seconds = {fit.file: training_seconds(fit) for fold in folds for training, _ in fold for fit in training.fits}
+        results.append(VariantResult(variant, tuple(per_fold), sum(seconds.values())))
+    return results
 
 
-def search_summary(found: Sequence[Found]) -> dict[str, Any]:
-    """The result file's content: fractions of 1; and which variant each fold's inner figures would choose."""
-    models = tuple(dict.fromkeys(one.variant.model for one in found))
-    of_model = {model: [one for one in found if one.variant.model == model] for model in models}
+def search_summary(results: Sequence[VariantResult]) -> dict[str, Any]:
+    """The result file's content: fractions of 1; and which variant each fold's inner scores would choose."""
+    models = tuple(dict.fromkeys(result.variant.model for result in results))
+    of_model = {model: [result for result in results if result.variant.model == model] for model in models}
     return {
         "variants": {
             model: {

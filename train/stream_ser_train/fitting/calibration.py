@@ -1,4 +1,4 @@
-"""How far a probability can be believed: temperature, frequency, calibration error, risk against coverage."""
+"""How far a probability can be trusted: temperature, class priors, calibration error, risk against coverage."""
 
 from __future__ import annotations
 
@@ -9,61 +9,63 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
 
-Answers = NDArray[np.float32]
-"""``float32[windows or clips, emotion]``, rows summing to 1; a row of zeros where nothing was heard."""
+Predictions = NDArray[np.float32]
+"""``float32[windows or clips, emotion]``, rows summing to 1; a row of zeros where no speech was found."""
 
 BINS = 15
 
-_HOTTEST = 10.0
-_LEAST = 1e-7
+_MAX_TEMPERATURE = 10.0
+_MIN_PROBABILITY = 1e-7
 
 
-def temperature(answers: Answers, emotions: Sequence[int]) -> float:
-    """The number to divide logits by, so that the answers' mean log likelihood is largest (Guo et al. 2017, arXiv 1706.04599).
+def fit_temperature(predictions: Predictions, emotions: Sequence[int]) -> float:
+    """The number to divide logits by, so that the mean log likelihood is largest (Guo et al. 2017, arXiv 1706.04599).
 
-    Answers of zeros are left out. Between 0.1 and 10.
+    Rows of zeros are left out. Between 0.1 and 10.
     """
-    heard = answers.any(axis=1)
-    logits, truth = np.log(np.maximum(answers[heard], _LEAST)), np.asarray(emotions)[heard]
+    speech = predictions.any(axis=1)
+    logits, truth = np.log(np.maximum(predictions[speech], _MIN_PROBABILITY)), np.asarray(emotions)[speech]
 
     def loss(logarithm: float) -> float:
         scaled = logits / np.exp(logarithm)
         scaled = scaled - scaled.max(axis=1, keepdims=True)
         return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]))
 
-    bound = float(np.log(_HOTTEST))
+    bound = float(np.log(_MAX_TEMPERATURE))
     return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
 
 
-def soften(answers: Answers, divisor: float) -> Answers:
-    """What the answers would be with logits divided by ``divisor``; rows of zeros stay."""
-    powers = np.where(answers > 0.0, np.maximum(answers, _LEAST) ** (1.0 / divisor), 0.0)
-    softened: Answers = (powers / np.maximum(powers.sum(axis=1, keepdims=True), _LEAST)).astype(np.float32)
-    return softened
+def apply_temperature(predictions: Predictions, temperature: float) -> Predictions:
+    """The predictions with their logits divided by ``temperature``; rows of zeros stay."""
+    powers = np.where(predictions > 0.0, np.maximum(predictions, _MIN_PROBABILITY) ** (1.0 / temperature), 0.0)
+    return _normalise(powers)
 
 
-def shares(emotions: Sequence[int]) -> NDArray[np.float64]:
-    """How often each emotion occurs, beside the mean of those that do: ``float64[emotion]``; 1 for one that does not."""
+def class_priors(emotions: Sequence[int]) -> NDArray[np.float64]:
+    """How often each emotion occurs, relative to the mean of those that do: ``float64[emotion]``; 1 for one that does not."""
     counts = np.bincount(emotions, minlength=len(EMOTIONS))
     relative: NDArray[np.float64] = np.where(counts > 0, counts / counts[counts > 0].mean(), 1.0)
     return relative
 
 
-def even(answers: Answers, trained: NDArray[np.float64]) -> Answers:
-    """The answers as if no emotion were more frequent than another, from models trained on :func:`shares` ``trained``.
+def divide_by_priors(predictions: Predictions, priors: NDArray[np.float64]) -> Predictions:
+    """The predictions as if no emotion were more frequent than another, from models trained on :func:`class_priors`.
 
     By Bayes' rule (Saerens et al. 2002, doi:10.1162/089976602753284446). Rows of zeros stay.
     """
-    evened = answers / trained
-    normal: Answers = (evened / np.maximum(evened.sum(axis=1, keepdims=True), _LEAST)).astype(np.float32)
-    return normal
+    return _normalise(predictions / priors)
+
+
+def calibrate(predictions: Predictions, temperature: float, priors: NDArray[np.float64]) -> Predictions:
+    """The predictions as a bundle makes them, from those of a model trained on :func:`class_priors` ``priors``."""
+    return divide_by_priors(apply_temperature(predictions, temperature), priors)
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Answers grouped by confidence into :data:`BINS` bins of equal width, ``[bin]`` each."""
+    """Predictions grouped by confidence into :data:`BINS` bins of equal width, ``[bin]`` each."""
 
     count: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -77,34 +79,34 @@ class Reliability:
         return float(np.sum(self.count * np.abs(self.confidence - self.accuracy)) / max(1, self.count.sum()))
 
 
-def reliability(answers: Answers, emotions: Sequence[int]) -> Reliability:
-    """Compare how sure the answers were with how right; answers of zeros are left out."""
-    confidence, right = _sure_and_right(answers, emotions)
+def reliability(predictions: Predictions, emotions: Sequence[int]) -> Reliability:
+    """Compare the confidence of the predictions with their accuracy; rows of zeros are left out."""
+    confidence, correct = _confidence_and_correct(predictions, emotions)
     number = np.minimum((confidence * BINS).astype(int), BINS - 1)
     count = np.bincount(number, minlength=BINS)
     filled = np.maximum(count, 1)
     return Reliability(
         count,
         np.bincount(number, confidence, minlength=BINS) / filled,
-        np.bincount(number, right, minlength=BINS) / filled,
+        np.bincount(number, correct, minlength=BINS) / filled,
     )
 
 
-def risk_by_coverage(answers: Answers, emotions: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What answering only above a threshold gives: ``(threshold, risk)``, both ``float64[clips]``, by falling confidence.
+def risk_by_coverage(predictions: Predictions, emotions: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The effect of a threshold: ``(threshold, risk)``, both ``float64[clips]``, by falling confidence.
 
-    At index ``i`` the ``i + 1`` surest clips are answered, and ``risk`` is the share of them that is wrong
+    At index ``i`` the ``i + 1`` most confident clips get a label, and ``risk`` is the share of them that is wrong
     (El-Yaniv and Wiener 2010).
     """
-    confidence, right = _sure_and_right(answers, emotions)
+    confidence, correct = _confidence_and_correct(predictions, emotions)
     order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(~right[order])
+    wrong = np.cumsum(~correct[order])
     return confidence[order], wrong / np.arange(1, len(order) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What a threshold does: the share of clips that get a label, and of wrong ones among these and among the rest."""
+    """The effect of one threshold: the share of clips that get a label, and of wrong ones among these and among the rest."""
 
     threshold: float
     coverage: float
@@ -112,18 +114,23 @@ class Withheld:
     risk_withheld: float
 
 
-def withhold(answers: Answers, emotions: Sequence[int], threshold: float) -> Withheld:
-    """Answer from ``threshold`` on; answers of zeros are left out. A risk of no clips at all is 0."""
-    confidence, right = _sure_and_right(answers, emotions)
-    kept = confidence >= threshold
+def withhold(predictions: Predictions, emotions: Sequence[int], threshold: float) -> Withheld:
+    """Label clips from ``threshold`` on; rows of zeros are left out. The risk of no clips at all is 0."""
+    confidence, correct = _confidence_and_correct(predictions, emotions)
+    labelled = confidence >= threshold
 
-    def risk(some: NDArray[np.bool_]) -> float:
-        return float(np.mean(~right[some])) if some.any() else 0.0
+    def risk(chosen: NDArray[np.bool_]) -> float:
+        return float(np.mean(~correct[chosen])) if chosen.any() else 0.0
 
-    return Withheld(threshold, float(np.mean(kept)), risk(kept), risk(~kept))
+    return Withheld(threshold, float(np.mean(labelled)), risk(labelled), risk(~labelled))
 
 
-def _sure_and_right(answers: Answers, emotions: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    heard = answers.any(axis=1)
-    kept = answers[heard].astype(np.float64)
-    return kept.max(axis=1), kept.argmax(axis=1) == np.asarray(emotions)[heard]
+def _confidence_and_correct(predictions: Predictions, emotions: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    speech = predictions.any(axis=1)
+    rows = predictions[speech].astype(np.float64)
+    return rows.max(axis=1), rows.argmax(axis=1) == np.asarray(emotions)[speech]
+
+
+def _normalise(rows: NDArray[np.float64] | Predictions) -> Predictions:
+    normalised: Predictions = (rows / np.maximum(rows.sum(axis=1, keepdims=True), _MIN_PROBABILITY)).astype(np.float32)
+    return normalised

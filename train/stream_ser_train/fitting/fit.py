@@ -1,4 +1,4 @@
-"""Fitting a network: AdamW on a warm-up and cosine schedule, label smoothing, checkpoints that a run can go on from."""
+"""Fitting a network: AdamW on a warm-up and cosine schedule, label smoothing, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from stream_ser_export.atomic_write import atomic_write
 
-from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.window import Frames
 from stream_ser_train.augmentation.frames import FrameAugmentation
-from stream_ser_train.data.utterances import Heard
-from stream_ser_train.evaluation.predict import Model, clip_answers
-from stream_ser_train.fitting.batches import TrainingSet, measure, pad
-from stream_ser_train.fitting.calibration import Answers
+from stream_ser_train.data.emotions import EMOTIONS
+from stream_ser_train.data.utterances import ClipUtterances
+from stream_ser_train.fitting.batches import TrainingSet, measure
 from stream_ser_train.fitting.recipe import FitSettings
-from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, answering, build
-from stream_ser_train.report.progress import Step, silent
-
-_BATCH = 128
+from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, build
+from stream_ser_train.progress import Step, silent
 
 
 @dataclass(slots=True)
 class History:
-    """Loss per epoch, and accuracy on the clips that were held out, where some were."""
+    """Loss per epoch, and accuracy on held-out clips, where there are some."""
 
     loss: list[float] = field(default_factory=list)
     held_out: list[tuple[int, float]] = field(default_factory=list)
@@ -38,53 +34,52 @@ class History:
 
 
 class InterruptedFitError(Exception):
-    """The user stopped the fit. ``checkpoint`` is where it will go on."""
+    """The user stopped the fit. ``checkpoint`` is the folder that it resumes from; None if none was written."""
 
     def __init__(self, checkpoint: Path | None) -> None:
         super().__init__(checkpoint)
         self.checkpoint = checkpoint
 
 
-def keras_model(network: keras.Model) -> Model:
-    """A network that is not exported yet."""
-    model = answering(network)
-
-    def answer(windows: Sequence[Frames]) -> Answers:
-        parts = []
-        for start in range(0, len(windows), _BATCH):
-            cuts = windows[start : start + _BATCH]
-            batch = pad(cuts, [0] * len(cuts))
-            parts.append(np.asarray(model([batch.mfcc, batch.length], training=False)))
-        joined: Answers = np.concatenate(parts)
-        return joined
-
-    return answer
-
-
 def fit(
     network: LstmSettings | MlpSettings,
     settings: FitSettings,
     features: MfccSettings,
-    heard: Sequence[Heard],
+    utterances: Sequence[ClipUtterances],
     seed: int,
     *,
-    held_out: Sequence[Heard] = (),
+    accuracy: Callable[[keras.Model], float] | None = None,
     checkpoint: Path | None = None,
     epoch_done: Step = silent,
 ) -> tuple[keras.Model, History]:
-    """Train a network on the utterances of ``heard``; its matrices come out as :func:`rounded`.
+    """Train a network; its matrices are rounded by :func:`round_to_float16`.
 
-    ``held_out`` is looked at for the learning curve only: nothing is chosen by it. With ``checkpoint`` (a folder) the fit
-    goes on from where an interrupted one with the same folder stopped.
+    Args:
+        network: the architecture.
+        settings: how long and how fast it learns.
+        features: what a frame is.
+        utterances: of the clips to train on.
+        seed: of weights, batches and alterations.
+        accuracy: of the network on held-out clips, for the learning curve only: nothing is chosen by it.
+        checkpoint: folder of the checkpoint; a fit that was interrupted with the same folder is resumed.
+        epoch_done: called after each epoch.
+
+    Returns:
+        The network, which returns the logits of its members, and its history.
 
     Raises:
         InterruptedFitError: the user pressed Ctrl-C; the checkpoint was written.
     """
     keras.utils.set_random_seed(seed)
-    voices = [part for one in heard for part in one.copies[0]]
+    voices = [frames for item in utterances for frames in item.copies[0]]
     augmentation = None if settings.alterations is None else FrameAugmentation(features, settings.alterations, voices)
-    training = TrainingSet(heard, whole=settings.whole, unaltered=settings.unaltered, augmentation=augmentation)
-    model = build(features.coefficients, measure(heard), network)
+    training = TrainingSet(
+        utterances,
+        complete_share=settings.complete_share,
+        unaltered_share=settings.unaltered_share,
+        augmentation=augmentation,
+    )
+    model = build(features.coefficients, measure(utterances), network)
     optimizer = _optimizer(settings, training.steps(settings.batch) * settings.epochs)
     optimizer.build(model.trainable_variables)
     step = _training_step(model, optimizer, settings.label_smoothing)
@@ -97,25 +92,21 @@ def fit(
             losses = [float(step(b.mfcc, b.length, b.emotion)) for b in training.batches(settings.batch, rng)]
             history.loss.append(float(np.mean(losses)))
             last = epoch + 1 == settings.epochs
-            if held_out and (last or (epoch + 1) % settings.checkpoint_every == 0):
-                history.held_out.append((epoch + 1, _accuracy(model, held_out)))
-            if saved is not None and (last or (epoch + 1) % settings.checkpoint_every == 0):
+            due = last or (epoch + 1) % settings.checkpoint_every == 0
+            if accuracy is not None and due:
+                history.held_out.append((epoch + 1, accuracy(model)))
+            if saved is not None and due:
                 saved.write()
             epoch_done(epoch + 1, settings.epochs)
     except KeyboardInterrupt:
         raise InterruptedFitError(checkpoint if saved is not None and saved.written else None) from None
-    model.set_weights([rounded(weights) for weights in model.get_weights()])
+    model.set_weights([round_to_float16(weights) for weights in model.get_weights()])
     return model, history
 
 
-def rounded(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights as they are kept and shipped: a matrix takes half the bytes when a float16 holds each number of it."""
+def round_to_float16(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights as they are cached and shipped: a matrix whose numbers are all float16 takes half the bytes."""
     return weights.astype(np.float16).astype(np.float32) if weights.ndim > 1 else weights
-
-
-def _accuracy(model: keras.Model, heard: Sequence[Heard]) -> float:
-    answers = clip_answers(keras_model(model), heard)
-    return float(np.mean(answers.argmax(axis=1) == [one.clip.emotion for one in heard]))
 
 
 def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.AdamW:
@@ -154,7 +145,7 @@ def _training_step(
 
 
 class _Checkpoint:
-    """Weights, optimizer state and history of a fit, in one folder; restored when the folder holds them."""
+    """Weights, optimizer state and history of a fit, in one folder; restored if the folder has them."""
 
     def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, history: History) -> None:
         self._history, self._file = history, folder / "history.json"

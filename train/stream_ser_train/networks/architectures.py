@@ -1,8 +1,8 @@
 """The two networks. Both read ``mfcc: float32[batch, frames, coef]`` and ``length: int32[batch]``.
 
-Each is a few members that learn apart and answer together (Lakshminarayanan et al. 2017, "deep ensembles"), in one
-graph: it returns the members' logits, ``float32[batch, member, emotion]``, and their mean is the answer. One that was
-fitted several times ships as one graph too, with the members of all fits.
+Each is an ensemble of a few members in one graph (Lakshminarayanan et al. 2017, "deep ensembles"): it returns the members'
+logits, ``float32[batch, member, emotion]``, whose mean is the prediction. A network that was fitted several times ships as
+one graph too, with the members of all fits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
 from stream_ser_train.networks.layers import (
     AttentiveStatistics,
     CausalDynamics,
@@ -24,8 +24,8 @@ from stream_ser_train.networks.layers import (
     WindowStatistics,
 )
 
-FARTHEST = 6.0
-"""Deviations from the mean beyond which a statistic of a window says no more."""
+STATISTIC_LIMIT = 6.0
+"""Deviations from the mean at which a statistic of a window is clipped."""
 
 
 NORMALISE = "normalise"
@@ -80,12 +80,12 @@ def lstm(coefficients: int, scale: Scale, settings: LstmSettings) -> keras.Model
     mfcc, length, frames = _inputs(coefficients, scale)
     steps = StackFrames(settings.stack)(CausalDynamics()(frames))
     members = [_lstm_member(number, steps, length, settings) for number in range(settings.members)]
-    return _together(mfcc, length, members, "lstm")
+    return _ensemble(mfcc, length, members, "lstm")
 
 
 def _lstm_member(number: int, steps: keras.KerasTensor, length: keras.KerasTensor, settings: LstmSettings) -> keras.KerasTensor:
     projection, recurrent, attention, out = (f"{part}_{number}" for part in MEMBER)
-    # After the projection, which is narrower: blanks and dropout of its input took a third of the training's time.
+    # After the projection, which is narrower: masks and dropout of its input took a third of the training's time.
     steps = keras.layers.Dense(settings.projection, name=projection)(steps)
     steps = keras.layers.Dropout(0.1)(SpecAugment()(steps))
     steps = keras.layers.LSTM(settings.units, return_sequences=True, name=recurrent)(steps)
@@ -98,8 +98,8 @@ def mlp(coefficients: int, scale: Scale, settings: MlpSettings) -> keras.Model:
     """Hidden layers over statistics of the window."""
     mfcc, length, frames = _inputs(coefficients, scale)
     pooled = WindowStatistics(settings.correlated, settings.lagged, settings.lags)(frames, length)
-    pooled = ops.clip(keras.layers.BatchNormalization()(pooled), -FARTHEST, FARTHEST)
-    return _together(mfcc, length, [_mlp_member(pooled, settings) for _ in range(settings.members)], "mlp")
+    pooled = ops.clip(keras.layers.BatchNormalization()(pooled), -STATISTIC_LIMIT, STATISTIC_LIMIT)
+    return _ensemble(mfcc, length, [_mlp_member(pooled, settings) for _ in range(settings.members)], "mlp")
 
 
 def _mlp_member(pooled: keras.KerasTensor, settings: MlpSettings) -> keras.KerasTensor:
@@ -109,22 +109,22 @@ def _mlp_member(pooled: keras.KerasTensor, settings: MlpSettings) -> keras.Keras
     return keras.layers.Dense(len(EMOTIONS))(hidden)
 
 
-def _together(mfcc: keras.KerasTensor, length: keras.KerasTensor, members: list[keras.KerasTensor], name: str) -> keras.Model:
+def _ensemble(mfcc: keras.KerasTensor, length: keras.KerasTensor, members: list[keras.KerasTensor], name: str) -> keras.Model:
     return keras.Model([mfcc, length], ops.stack(members, axis=1), name=name)
 
 
-def joined(networks: Sequence[keras.Model]) -> keras.Model:
-    """Networks that were fitted apart as one, with the members of all of them."""
+def join_networks(networks: Sequence[keras.Model]) -> keras.Model:
+    """Several fits of one network as one network, with the members of all of them."""
     inputs, name = networks[0].inputs, networks[0].name
-    # A model names its parts, each differently.
-    parts = [keras.Model(one.inputs, one.output, name=f"{name}_{number}")(inputs) for number, one in enumerate(networks)]
+    # Keras needs a name of its own for each.
+    parts = [keras.Model(fit.inputs, fit.output, name=f"{name}_{number}")(inputs) for number, fit in enumerate(networks)]
     return keras.Model(inputs, ops.concatenate(parts, axis=1), name=name)
 
 
-def answering(network: keras.Model, temperature: float = 1.0) -> keras.Model:
-    """The network as it answers, ``float32[batch, emotion]``: softmax of its members' mean logits over ``temperature``."""
-    answer = ops.softmax(ops.mean(network.output, axis=1) / temperature)
-    return keras.Model(network.inputs, answer, name=network.name)
+def with_softmax(network: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """The network with probabilities as output, ``float32[batch, emotion]``: softmax of mean logits over ``temperature``."""
+    probabilities = ops.softmax(ops.mean(network.output, axis=1) / temperature)
+    return keras.Model(network.inputs, probabilities, name=network.name)
 
 
 def build(coefficients: int, scale: Scale, settings: LstmSettings | MlpSettings) -> keras.Model:

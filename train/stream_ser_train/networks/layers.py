@@ -1,4 +1,4 @@
-"""What both graphs do to a window before they learn anything: masks, dynamics, statistics. All of it is exported."""
+"""Layers without weights, and pooling: masks, dynamics, statistics of a window. All of them are exported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Tensor = Any
 """A Keras tensor; Keras declares no type for it."""
 
 SLOPE_SCALE = 5.0
-"""Brings slopes to the spread of normalised frames, so that a network heeds both from the start."""
+"""Brings slopes to the spread of normalised frames, so that a network weighs both alike from the start."""
 
 VARIANCE_FLOOR = 1e-5
 
@@ -23,8 +23,8 @@ def frame_mask(frames: Tensor, length: Tensor) -> Tensor:
     return ops.cast(position[None, :] < ops.cast(length, "int32")[:, None], "float32")[:, :, None]
 
 
-BEFORE = 4
-"""Frames that a slope looks back on."""
+SLOPE_CONTEXT = 4
+"""Frames before it that a slope depends on."""
 
 
 def slopes(frames: Tensor) -> Tensor:
@@ -33,12 +33,12 @@ def slopes(frames: Tensor) -> Tensor:
 
 
 def delta(frames: Tensor) -> Tensor:
-    """The slope of every frame, seen causally: the first frame stands for those before it."""
-    return slopes(ops.concatenate([frames[:, :1]] * BEFORE + [frames], axis=1))
+    """The causal slope of every frame: the first frame is repeated for those before it."""
+    return slopes(ops.concatenate([frames[:, :1]] * SLOPE_CONTEXT + [frames], axis=1))
 
 
 def running_mean(frames: Tensor) -> Tensor:
-    """Mean of the frames so far: what the window knew of its own level and channel at each frame."""
+    """Mean of the frames so far: an estimate of level and channel at each frame, without the future."""
     count = ops.cast(ops.arange(ops.shape(frames)[1], dtype="int32") + 1, "float32")
     return ops.cumsum(frames, axis=1) / count[None, :, None]
 
@@ -56,7 +56,7 @@ class CausalDynamics(keras.layers.Layer):
 
 
 class StackFrames(keras.layers.Layer):
-    """Joins each ``count`` frames to one step, so that a recurrent layer takes ``count`` times fewer; a rest is dropped."""
+    """Joins each ``count`` frames to one step, so that a recurrent layer has ``count`` times fewer; a rest is dropped."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class StackFrames(keras.layers.Layer):
 
 
 class SpecAugment(keras.layers.Layer):
-    """While training: blanks a few spans of time and of features (Park et al. 2019, doi:10.21437/Interspeech.2019-2680)."""
+    """In training: masks a few spans of time and of features (Park et al. 2019, doi:10.21437/Interspeech.2019-2680)."""
 
     def __init__(self, spans: int = 2, time: int = 10, features: int = 8) -> None:
         super().__init__()
@@ -81,11 +81,11 @@ class SpecAugment(keras.layers.Layer):
             return values
         shape = ops.shape(values)
         for _ in range(self.spans):
-            values = values * self._kept(shape[0], shape[1], self.time)[:, :, None]
-            values = values * self._kept(shape[0], shape[2], self.features)[:, None, :]
+            values = values * self._mask(shape[0], shape[1], self.time)[:, :, None]
+            values = values * self._mask(shape[0], shape[2], self.features)[:, None, :]
         return values
 
-    def _kept(self, batch: Tensor, size: Tensor, longest: int) -> Tensor:
+    def _mask(self, batch: Tensor, size: Tensor, longest: int) -> Tensor:
         width = keras.random.uniform((batch, 1), 0.0, float(longest), seed=self.seeds)
         start = keras.random.uniform((batch, 1), seed=self.seeds) * ops.cast(size, "float32")
         position = ops.cast(ops.arange(size), "float32")[None, :]
@@ -121,7 +121,7 @@ class WindowStatistics(keras.layers.Layer):
     Of each coefficient: mean, deviation and extremes; deviation of its slope and of the slope of that; mean size of
     its slope and of its distance from the mean; and in each third of the window its mean, deviation and mean size of
     slope. Of the first ``correlated`` coefficients: how they go together. Of the first ``lagged``: how each goes with
-    each some frames earlier, which tells the movements of a voice apart whatever is said.
+    each some frames earlier, which describes the movements of a voice whatever the words are.
     """
 
     def __init__(self, correlated: int, lagged: int, lags: tuple[int, ...]) -> None:
@@ -134,7 +134,7 @@ class WindowStatistics(keras.layers.Layer):
         counts = ops.maximum(ops.sum(parts, axis=1), 1.0)[:, :, None]
         slope = delta(frames)
         bend = delta(slope)
-        # All sums over frames are one product of matrices: what costs here is passing over the frames.
+        # All sums over frames are one product of matrices: what costs here is reading the frames.
         values = [frames, ops.square(frames), slope, ops.square(slope), bend, ops.square(bend), ops.abs(slope)]
         weights = ops.transpose(parts, (0, 2, 1))
         moments = ops.matmul(weights, ops.concatenate(values, axis=-1)) / counts
@@ -153,29 +153,29 @@ class WindowStatistics(keras.layers.Layer):
             sizes[:, 0],
             (ops.matmul(weights[:, :1], ops.abs(centred)) / counts[:, :1])[:, 0],
         ]
-        some = ops.cast(ops.any(parts > 0, axis=1), "float32")[:, :, None]
-        apart = (means - mean) * some
+        occupied = ops.cast(ops.any(parts > 0, axis=1), "float32")[:, :, None]
+        shifts = (means - mean) * occupied
         for third in (1, 2, 3):
-            statistics += [apart[:, third], deviations[:, third], sizes[:, third]]
-        some_of = max(self.correlated, self.lagged)
-        known = mask * centred[:, :, :some_of] / deviation[:, :, :some_of]
+            statistics += [shifts[:, third], deviations[:, third], sizes[:, third]]
+        width = max(self.correlated, self.lagged)
+        standardised = mask * centred[:, :, :width] / deviation[:, :, :width]
         count = counts[:, 0]
-        together = _products(known[:, :, : self.correlated], known[:, :, : self.correlated]) / count
+        correlations = _products(standardised[:, :, : self.correlated], standardised[:, :, : self.correlated]) / count
         row, column = np.triu_indices(self.correlated, 1)
-        statistics.append(ops.take(together, row * self.correlated + column, axis=1))
-        few = known[:, :, : self.lagged]
-        statistics += [_products(few[:, lag:], few[:, :-lag]) / count for lag in self.lags]
+        statistics.append(ops.take(correlations, row * self.correlated + column, axis=1))
+        lagged = standardised[:, :, : self.lagged]
+        statistics += [_products(lagged[:, lag:], lagged[:, :-lag]) / count for lag in self.lags]
         return ops.concatenate(statistics, axis=-1)
 
 
 def thirds(mask: Tensor) -> list[Tensor]:
-    """The mask of each third of the frames that ``mask`` keeps."""
+    """The mask of each third of the frames in ``mask``."""
     position = ops.cumsum(mask, axis=1) - 1.0
     third = ops.maximum(ops.sum(mask, axis=1, keepdims=True) / 3.0, 1.0)
     return [mask * ops.cast((position >= number * third) & (position < (number + 1) * third), "float32") for number in range(3)]
 
 
-def _products(one: Tensor, other: Tensor) -> Tensor:
+def _products(left: Tensor, right: Tensor) -> Tensor:
     """Sum over the frames of the product of each pair of values, ``[batch, values * values]``."""
-    pairs = ops.matmul(ops.transpose(one, (0, 2, 1)), other)
-    return ops.reshape(pairs, (-1, one.shape[-1] * other.shape[-1]))
+    pairs = ops.matmul(ops.transpose(left, (0, 2, 1)), right)
+    return ops.reshape(pairs, (-1, left.shape[-1] * right.shape[-1]))

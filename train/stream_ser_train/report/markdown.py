@@ -1,4 +1,4 @@
-"""Results as pages that people read."""
+"""Results as Markdown pages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
 
 
 def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -> None:
     """The page of one training run, from the content of its metrics.json."""
-    held = ", ".join(metrics["held_out_speakers"])
+    speakers = ", ".join(metrics["held_out_speakers"])
     corpus = metrics["corpus"]
     lines = [
         "# Training report",
@@ -19,7 +19,7 @@ def write_report(metrics: dict[str, Any], pictures: Sequence[str], file: Path) -
         f"{corpus['clips']} clips of {corpus['speakers']} speakers; {metrics['wall_s']:.0f} s on {metrics['machine']}.",
         f"Command `{metrics['command']}`, commit `{metrics['commit']}`.",
         "",
-        f"## On voices never heard: {held}",
+        f"## On held-out speakers: {speakers}",
         "",
         "Measured on models trained without these speakers."
         + (" The exported bundles were then trained on all speakers with the same recipe." if metrics["parity"] else ""),
@@ -48,7 +48,7 @@ def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path
         "",
     ]
     if result["leaky"]:
-        lines += ["**Leaky**: the same voices stand on both sides of each split. Read the speaker-independent page.", ""]
+        lines += ["**Leaky**: the same voices are on both sides of each split. Read the speaker-independent page.", ""]
     lines += evaluation_table(result)
     names = " | ".join(fold["name"] for fold in result["folds"])
     lines += ["", "UAR by split, %, and expected calibration error in 15 bins:", ""]
@@ -62,26 +62,26 @@ def write_evaluation(result: dict[str, Any], pictures: Sequence[str], file: Path
 
 
 def write_search(result: dict[str, Any], file: Path) -> None:
-    """The page of a search: what each part of the recipe is worth, on inner held-out speakers."""
+    """The page of a search: the effect of each part of the recipe on inner held-out speakers."""
     lines = [
         "# What the recipe was chosen by",
         "",
         f"Command `{result['command']}`, commit `{result['commit']}`, {result['machine']}.",
         "",
-        "UAR in % on inner splits, one seed. For each test fold: models that heard neither its speakers nor those of one other",
-        "fold, tested on that other. No clip of a test fold has part in its column. What ships are several members, trained",
-        "three times as long as most of these: each variant differs from the brief form of that in one thing.",
+        "UAR in % on inner splits, one seed. For each test fold: models trained on neither its speakers nor those of one",
+        "other fold, tested on that other. No clip of a test fold has part in its column. What ships are several members,",
+        "trained three times as long as most of these: each variant differs from the brief form of that in one thing.",
     ]
-    for model, tried in result["variants"].items():
-        folds = range(len(next(iter(tried.values()))["per_fold"]))
+    for model, variants in result["variants"].items():
+        folds = range(len(next(iter(variants.values()))["per_fold"]))
         lines += ["", f"## {model}", ""]
         lines += [f"| variant | mean | {' | '.join(f'for fold {number}' for number in folds)} | minutes |"]
         lines += ["|---" * (len(folds) + 3) + "|"]
-        for name, found in sorted(tried.items(), key=lambda item: -item[1]["inner_uar"]):
-            cells = " | ".join(f"{100 * value:.1f}" for value in found["per_fold"])
-            lines.append(f"| {name} | **{100 * found['inner_uar']:.1f}** | {cells} | {found['training_s'] / 60:.0f} |")
+        for name, scores in sorted(variants.items(), key=lambda item: -item[1]["inner_uar"]):
+            cells = " | ".join(f"{100 * value:.1f}" for value in scores["per_fold"])
+            lines.append(f"| {name} | **{100 * scores['inner_uar']:.1f}** | {cells} | {scores['training_s'] / 60:.0f} |")
         choices = ", ".join(f"fold {number}: {name}" for number, name in enumerate(result["best_by_fold"][model]))
-        lines += ["", f"Best by the inner figures of each fold alone: {choices}."]
+        lines += ["", f"Best by the inner scores of each fold alone: {choices}."]
     file.write_text("\n".join(lines) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Pictures for reports."""
+"""Plots of reports."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
 from stream_ser_train.evaluation.scores import Scores
-from stream_ser_train.fitting.calibration import Answers, Reliability, Withheld, risk_by_coverage
+from stream_ser_train.fitting.calibration import Predictions, Reliability, Withheld, risk_by_coverage
 from stream_ser_train.fitting.fit import History
 
 matplotlib.use("Agg")
 
 
 def plot_confusion(scores: Scores, title: str, file: Path) -> None:
-    """Share of each emotion's clips that got each answer, in percent."""
+    """Share of each emotion's clips that got each label, in percent."""
     counts = scores.counts
     shown = counts if counts[:, -1].any() else counts[:, :-1]
-    answers = [*EMOTIONS, "(none)"][: shown.shape[1]]
+    labels = [*EMOTIONS, "(none)"][: shown.shape[1]]
     share = 100.0 * shown / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(7.2, 6.2), layout="constrained")
     axes = figure.subplots()
@@ -29,12 +29,12 @@ def plot_confusion(scores: Scores, title: str, file: Path) -> None:
     for row, column in np.ndindex(*share.shape):
         colour = "white" if share[row, column] > 55.0 else "black"
         axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(len(answers)), answers, rotation=40, ha="right")
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
     axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
-    axes.set_xlabel("answered")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("acted")
     axes.set_title(
-        f"{title}\nUAR {scores.uar:.1%}, accuracy {scores.accuracy:.1%}, {counts.sum()} answers; % of row", fontsize=11
+        f"{title}\nUAR {scores.uar:.1%}, accuracy {scores.accuracy:.1%}, {counts.sum()} clips; % of row", fontsize=11
     )
     figure.savefig(file, dpi=110)
 
@@ -60,26 +60,26 @@ def plot_learning(histories: Mapping[str, History], file: Path) -> None:
 
 
 def plot_reliability(models: Mapping[str, Reliability], file: Path) -> None:
-    """How often answers of each confidence were right: on the diagonal a probability means what it says."""
+    """How often predictions of each confidence were right: on the diagonal the probability is that frequency."""
     figure = Figure(figsize=(4.2 * len(models), 4.6), layout="constrained")
-    for axes, (name, found) in zip(figure.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True):
+    for axes, (name, reliability) in zip(figure.subplots(1, len(models), squeeze=False)[0], models.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
-        filled = found.count > 0
-        sizes = 12.0 + 300.0 * found.count[filled] / found.count.sum()
-        axes.plot(found.confidence[filled], found.accuracy[filled], linewidth=1)
-        axes.scatter(found.confidence[filled], found.accuracy[filled], s=sizes)
+        filled = reliability.count > 0
+        sizes = 12.0 + 300.0 * reliability.count[filled] / reliability.count.sum()
+        axes.plot(reliability.confidence[filled], reliability.accuracy[filled], linewidth=1)
+        axes.scatter(reliability.confidence[filled], reliability.accuracy[filled], s=sizes)
         axes.set_xlim(0.0, 1.0)
         axes.set_ylim(0.0, 1.0)
-        axes.set_xlabel("confidence (dots: share of the answers)")
+        axes.set_xlabel("confidence (dots: share of the predictions)")
         axes.set_ylabel("share that was right")
-        axes.set_title(f"{name}, calibration error {found.error:.3f}")
+        axes.set_title(f"{name}, calibration error {reliability.error:.3f}")
         axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
 
 
-def plot_risk(answers: Answers, emotions: Sequence[int], chosen: Withheld, file: Path) -> None:
+def plot_risk(predictions: Predictions, emotions: Sequence[int], chosen: Withheld, file: Path) -> None:
     """Share of wrong labels against share of utterances that get one, and the threshold for `uncertain`."""
-    _, risk = risk_by_coverage(answers, emotions)
+    _, risk = risk_by_coverage(predictions, emotions)
     coverage = np.arange(1, len(risk) + 1) / len(risk)
     point = (100.0 * chosen.coverage, 100.0 * chosen.risk)
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
@@ -98,7 +98,7 @@ def plot_risk(answers: Answers, emotions: Sequence[int], chosen: Withheld, file:
 
 
 def plot_curve(curve: Sequence[Mapping[str, float]], final: float, file: Path) -> None:
-    """UAR against seconds of speech heard."""
+    """UAR against seconds of speech so far."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([point["seconds"] for point in curve], [100.0 * point["uar"] for point in curve], marker="o")

@@ -1,4 +1,4 @@
-"""``stream-ser evaluate``: between the command line and the work."""
+"""``stream-ser evaluate``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rich.console import Console
 
 from stream_ser import provenance
 from stream_ser.errors import UserError, choose
-from stream_ser_train.cli import open_data
+from stream_ser.models.bundle import MODELS
+from stream_ser_train.cli.data import open_data
 from stream_ser_train.data.corpus import Corpus, cache_folder
-from stream_ser_train.data.splits import Split, across, at_random, by_speaker
-from stream_ser_train.data.utterances import hear
+from stream_ser_train.data.splits import Split, across, at_random, by_speaker, sample
+from stream_ser_train.data.utterances import extract_utterances
 from stream_ser_train.evaluation.non_speech import LEVELS_DB, count_all
-from stream_ser_train.evaluation.protocols import FUSED, OURS, RANDOM_SPLITS, Protocol
-from stream_ser_train.fitting.workers import import_tensorflow
-from stream_ser_train.report.progress import bar
+from stream_ser_train.evaluation.protocols import FUSED, RANDOM_SPLITS, Protocol
+from stream_ser_train.progress import bar
+from stream_ser_train.workers import import_tensorflow
 
 if TYPE_CHECKING:
     from stream_ser_train.evaluation.evaluate import Outcome
@@ -66,7 +67,7 @@ def evaluate_command(
         else:
             _write_scores(outcome, choice, out, command, console)
     except KeyboardInterrupt:
-        raise UserError("stopped; what was finished is kept, and the same command goes on from it") from None
+        raise UserError("stopped; what was finished is cached, and the same command resumes from it") from None
 
 
 def _train_and_test(
@@ -80,31 +81,31 @@ def _train_and_test(
     console: Console,
 ) -> Outcome:
     import_tensorflow()
-    from stream_ser_train.evaluation.evaluate import Plan, evaluate
-    from stream_ser_train.fitting.original import clip_means
+    from stream_ser_train.evaluation.evaluate import evaluate
+    from stream_ser_train.evaluation.plan import Plan
+    from stream_ser_train.fitting.baseline import clip_means
     from stream_ser_train.fitting.recipe import FULL, QUICK, QUICK_CLIPS
-    from stream_ser_train.fitting.train import sample
 
     recipe, cache = (QUICK if quick else FULL), cache_folder()
 
-    def take(places: Sequence[Path]) -> Corpus:
+    def open_places(places: Sequence[Path]) -> Corpus:
         corpus = open_data(places, console)
         return sample(corpus, QUICK_CLIPS) if quick else corpus
 
     splits: tuple[Split, ...]
     if choice is Protocol.CROSS_CORPUS:
-        splits = (across(take(train_data).clips, take(test_data).clips),)
+        splits = (across(open_places(train_data).clips, open_places(test_data).clips),)
     elif choice is Protocol.RANDOM:
-        splits = tuple(at_random(take(data).clips, range(RANDOM_SPLITS)))
+        splits = tuple(at_random(open_places(data).clips, range(RANDOM_SPLITS)))
     else:
-        splits = tuple(by_speaker(take(data).clips))
+        splits = tuple(by_speaker(open_places(data).clips))
     clips = sorted({clip for split in splits for clip in (*split.train, *split.test)})
     plan = Plan(splits, tuple(range(seeds)), recipe, cache, calibrated=choice in BY_SPEAKER)
-    with bar(console, "hearing the clips") as step:
-        heard = hear(clips, recipe.copies, recipe.features, cache, step)
+    with bar(console, "extracting utterances") as step:
+        utterances = extract_utterances(clips, recipe.copies, recipe.features, cache, step)
         clip_means(clips, cache, step)
     with bar(console, "training and testing") as step:
-        return evaluate(plan, heard, jobs, step)
+        return evaluate(plan, utterances, jobs, step)
 
 
 def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, console: Console) -> None:
@@ -115,12 +116,12 @@ def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, c
     result = summary(outcome, choice, command)
     out.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for model in outcome.answers:
+    for model in outcome.predictions:
         pictures.append(f"{choice.value}-{model}.png")
         plot_confusion(outcome.confusion(model), f"{model}, {choice.value}", out / pictures[-1])
     if outcome.plan.calibrated:
         pictures += [f"{choice.value}-reliability.png", f"{choice.value}-risk.png"]
-        plot_reliability({model: outcome.reliability(model) for model in (*OURS, FUSED)}, out / pictures[-2])
+        plot_reliability({model: outcome.reliability(model) for model in (*MODELS, FUSED)}, out / pictures[-2])
         plot_risk(*outcome.held_out(), outcome.withheld(), out / pictures[-1])
     write_evaluation(result, pictures, out / f"{choice.value}.md")
     console.print("\n".join(evaluation_table(result)), soft_wrap=True, highlight=False, markup=False)
@@ -129,12 +130,12 @@ def _write_scores(outcome: Outcome, choice: Protocol, out: Path, command: str, c
 
 def _streaming(outcome: Outcome, out: Path, jobs: int, command: str, console: Console) -> None:
     from stream_ser_train.evaluation.streaming import stream_tests, streaming_summary
-    from stream_ser_train.fitting.jobs import run_all
+    from stream_ser_train.fitting.jobs import run_missing
     from stream_ser_train.report.plots import plot_curve
 
     tests = stream_tests(outcome)
     with bar(console, "streaming the clips") as step:
-        run_all(tests, jobs, step)
+        run_missing(tests, jobs, step)
     result = {**provenance.origin(command), "seeds": list(outcome.plan.seeds), **streaming_summary(outcome, tests)}
     out.mkdir(parents=True, exist_ok=True)
     plot_curve(result["curve"], result["streaming_uar"], out / "streaming.png")
@@ -146,17 +147,17 @@ def _streaming(outcome: Outcome, out: Path, jobs: int, command: str, console: Co
 
 def _robustness(outcome: Outcome, out: Path, jobs: int, command: str, console: Console) -> None:
     from stream_ser_train.evaluation.robustness import condition_tests, robustness_summary
-    from stream_ser_train.fitting.jobs import run_all
+    from stream_ser_train.fitting.jobs import run_missing
 
     tests = condition_tests(outcome)
-    with bar(console, "hearing rooms and channels") as step:
-        run_all(tests, jobs, step)
+    with bar(console, "testing rooms and channels") as step:
+        run_missing(tests, jobs, step)
     conditions = {
-        name: {"uar": found[FUSED], **{model: found[model] for model in OURS}}
-        for name, found in robustness_summary(tests).items()
+        name: {"uar": scores[FUSED], **{model: scores[model] for model in MODELS}}
+        for name, scores in robustness_summary(tests, outcome.plan.recipe.fusion_temperature).items()
     }
-    for name, found in conditions.items():
-        console.print(f"{name:<20} UAR {found['uar']:.1%}", highlight=False)
+    for name, scores in conditions.items():
+        console.print(f"{name:<20} UAR {scores['uar']:.1%}", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
     result = {**provenance.origin(command), "seeds": list(outcome.plan.seeds), "conditions": conditions}
     _write(result, out / "robustness.json", console)
@@ -164,7 +165,7 @@ def _robustness(outcome: Outcome, out: Path, jobs: int, command: str, console: C
 
 def _non_speech(out: Path, jobs: int, quick: bool, command: str, console: Console) -> None:
     minutes = 0.5 if quick else 10.0
-    with bar(console, "hearing what nobody says") as step:
+    with bar(console, "processing sounds without speech") as step:
         counts = count_all(minutes, 0, jobs, step)
     signals = {name: {"minutes": minutes, "emotion_messages": count} for name, count in counts.items()}
     out.mkdir(parents=True, exist_ok=True)

@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Step = Callable[[int, int], None]
-"""Told how many of how many steps are done."""
+"""Called with the number of finished steps and the number of all."""
 
 
 def silent(done: int, total: int) -> None:
-    """A step that nobody watches."""
+    """A step that shows nothing."""
 
 
 @contextmanager
-def bar(console: Console, what: str) -> Iterator[Step]:
-    """Show a bar while the block runs; where nobody watches, a line when it ends."""
+def bar(console: Console, title: str) -> Iterator[Step]:
+    """Show a bar while the block runs; on no terminal, one line when it ends."""
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(),
@@ -28,7 +28,7 @@ def bar(console: Console, what: str) -> Iterator[Step]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(title, total=None)
 
         def step(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
