@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals import LoudnessDetector, Samples, silence, talk_over_background, vad_frame, voice, without_offset
+from signals import LoudnessDetector, Samples, mfcc_frames, silence, talk_over_background, vad_frame, voice, without_offset
 
 from stream_ser.core.offline import WindowFrames, collect_windows
 from stream_ser.core.segmenter import LEAD_S, Segmenter
-from stream_ser.features import MfccSettings, StreamingMfcc
+from stream_ser.features import MfccSettings
 from stream_ser.speech.detector import VadFrame, detect
 from stream_ser.speech.silero import CHUNK
 
@@ -22,8 +22,7 @@ def collect(signal: Samples, hop: float = 0.1, window: float = 3.0, step: int = 
 
 
 def test_the_window_holds_the_reference_frames_of_the_utterance(conversation: Samples) -> None:
-    mfcc = StreamingMfcc(FEATURES)
-    (frames,) = mfcc.process(mfcc.new_state(1), np.zeros(1, np.intp), without_offset(conversation)[None])
+    frames = mfcc_frames(without_offset(conversation), FEATURES)
     collected = collect(conversation)
     assert len(collected) > 15
     for one in collected:

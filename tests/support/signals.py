@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.features import OffsetRemoval
+from stream_ser.features import MfccSettings, OffsetRemoval, StreamingMfcc
 from stream_ser.speech.detector import VadFrame
 from stream_ser.speech.silero import CHUNK
 from stream_ser.state_rows import StateRows
@@ -68,6 +68,13 @@ def without_offset(signal: Samples, hop: int = RATE // 10) -> Samples:
     for start in range(0, len(rest), hop):
         removal.process(state, row, rest[None, start : start + hop])
     return rest
+
+
+def mfcc_frames(signal: Samples, features: MfccSettings) -> NDArray[np.float32]:
+    """``float32[frames, coefficients]`` of a whole signal."""
+    mfcc = StreamingMfcc(features)
+    (frames,) = mfcc.process(mfcc.new_state(1), np.zeros(1, np.intp), signal[None])
+    return frames
 
 
 def talk_over_background() -> Samples:

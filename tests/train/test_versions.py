@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from speech_corpus import clip
 from stream_ser_export.convert import step_through
 from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.data.corpus import Clip
-from stream_ser_train.data.utterances import ClipUtterances, RecordingDetector, extract_copies
+from stream_ser_train.data.emotions import EMOTIONS
+from stream_ser_train.data.utterances import ClipUtterances, ReplayDetector, extract_copies
 from stream_ser_train.evaluation.robustness import CONDITIONS
-from stream_ser_train.evaluation.streaming import labels_in_time, stream
+from stream_ser_train.evaluation.streaming import labels_in_time
 from stream_ser_train.fitting.baseline import BASELINES, clip_means
 from stream_ser_train.fitting.batches import TrainingSet, pad
 from stream_ser_train.fitting.bundling import stepping_file, write_bundles
@@ -37,11 +38,14 @@ from stream_ser_train.versions import versions
 from tiny_bundles import metadata
 
 from stream_ser.audio.sources.file import DEMO
+from stream_ser.core.backend import NumpyBackend
+from stream_ser.core.offline import recognize
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import load_bundle
-from stream_ser.models.decision import Probabilities
+from stream_ser.models.classifier import ModelFacts, ModelInput
 from stream_ser.models.providers import CPU
-from stream_ser.models.window import Window
+from stream_ser.speech.detector import VoiceActivity, detect
+from stream_ser.state_rows import StateRows
 
 pytestmark = pytest.mark.training
 
@@ -85,7 +89,7 @@ def frontend(folder: Path) -> Figures:
     """Output of the detector; and of each signal and one altered copy, the frames of utterances and their statistics."""
     figures: Figures = {}
     for name, samples in signals().items():
-        figures[f"{name} speech"] = [frame.speech for frame in RecordingDetector().push(samples)[::8]]
+        figures[f"{name} speech"] = [frame.speech for frame in detect(VoiceActivity(), samples)[::8]]
         by_copy = extract_copies(written(name, samples, folder), CopySettings(count=1), MfccSettings())
         for copy, utterances in enumerate(by_copy):
             figures[f"{name} {copy} frames"] = [float(len(frames)) for frames in utterances]
@@ -169,16 +173,24 @@ def evaluation(folder: Path) -> Figures:
     figures["temperature"] = [found]
     figures["calibrated"] = calibrate(predictions, found, class_priors(truth.tolist()))[:4].ravel().tolist()
 
-    def predict(window: Window) -> dict[str, Probabilities]:
-        logits = 0.3 * window.mfcc[:, 1:9].mean(axis=0)
-        powers = np.exp(logits - logits.max())
-        return {"lstm": (powers / powers.sum()).astype(np.float32)}
-
-    speech, detector = demo(), RecordingDetector()
-    detector.push(speech)
-    events = stream(speech, predict, MfccSettings(), detector.recorded, 4)
+    replay = ReplayDetector(detect(VoiceActivity(), demo()), 1.0)
+    events = recognize(NumpyBackend(MfccSettings(), SpectralTilt(), detector=replay), demo())
     figures["labels"] = [float(label) for label in labels_in_time(events)]
     return figures
+
+
+class SpectralTilt:
+    """A model without weights: the softmax of a window's mean coefficients."""
+
+    facts = ModelFacts(("tilt",), EMOTIONS, step=4, fusion_temperature=1.0, threshold=0.0)
+
+    def new_state(self, rows: int) -> StateRows:
+        return StateRows()
+
+    def classify(self, state: StateRows, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
+        logits = np.stack([0.3 * one.frames[:, 1:9].mean(axis=0) for one in inputs])
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)[:, None]
 
 
 def baseline(folder: Path) -> Figures:

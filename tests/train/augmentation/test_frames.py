@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from signals import voice
+from signals import mfcc_frames, voice
 from stream_ser_train.augmentation.frames import FrameAlterations, FrameAugmentation
 
-from stream_ser.features import MfccSettings, StreamingMfcc
+from stream_ser.features import MfccSettings
 
 pytestmark = pytest.mark.training
 
@@ -16,7 +16,7 @@ NONE = FrameAlterations(tempo=1.0, vocal_tract=1.0, channel_db=0.0, gain_db=0.0,
 
 
 def spoken(gain: float = 1.0) -> np.ndarray:
-    return StreamingMfcc(FEATURES).push(voice(1.0, np.random.default_rng(0)) * np.float32(gain))
+    return mfcc_frames(voice(1.0, np.random.default_rng(0)) * np.float32(gain), FEATURES)
 
 
 def test_no_alteration_leaves_the_frames() -> None:
@@ -38,7 +38,7 @@ def test_a_vocal_tract_moves_a_peak_of_the_spectrum() -> None:
     features = MfccSettings(coefficients=80)
     hertz = 1_000.0
     tone = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000).astype(np.float32) * 0.3
-    frames = StreamingMfcc(features).push(tone)
+    frames = mfcc_frames(tone, features)
     augmentation = FrameAugmentation(features, FrameAlterations(1.0, 1.2, 0.0, 0.0, 1.0))
     mel_peak = {int(np.argmax((altered @ augmentation._cepstrum)[50])) for altered in (
         augmentation.alter(frames, np.random.default_rng(seed)) for seed in range(20)
@@ -80,7 +80,7 @@ ONLY_BABBLE = FrameAlterations(1.0, 1.0, 0.0, 0.0, 0.0, babble_share=1.0, loudes
 def test_babble_that_drowns_the_speaker_sounds_as_it_does_alone() -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=-30.0, quietest_babble_db=-30.0)
     (other,) = _voices(1)
-    behind = StreamingMfcc(FEATURES).push(other * np.linspace(0.1, 1.0, len(other), dtype=np.float32))
+    behind = mfcc_frames(other * np.linspace(0.1, 1.0, len(other), dtype=np.float32), FEATURES)
     altered = FrameAugmentation(FEATURES, bounds, [behind]).alter(spoken(), np.random.default_rng(0))
     # Where the babble begins, and its level, is drawn.
     errors = [np.abs((np.roll(behind, -start, axis=0)[: len(altered)] - altered)[:, 1:]).mean() for start in range(len(behind))]
@@ -91,7 +91,7 @@ def test_babble_that_drowns_the_speaker_sounds_as_it_does_alone() -> None:
 @pytest.mark.parametrize("decibels", [0.0, 12.0])
 def test_the_ratio_of_speaker_to_babble_is_as_set(decibels: float) -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=decibels, quietest_babble_db=decibels)
-    voices = [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)]
+    voices = [mfcc_frames(samples, FEATURES) for samples in _voices(3)]
     augmentation = FrameAugmentation(FEATURES, bounds, voices)
     altered = augmentation.alter(spoken(), np.random.default_rng(0))
     alone, together = (np.exp(frames @ augmentation._cepstrum).sum(axis=1).mean() for frames in (spoken(), altered))
@@ -100,7 +100,7 @@ def test_the_ratio_of_speaker_to_babble_is_as_set(decibels: float) -> None:
 
 def test_babble_alone_comes_before_and_after_the_speaker() -> None:
     bounds = replace(ONLY_BABBLE, loudest_babble_db=40.0, quietest_babble_db=40.0, overhang=20.0)
-    augmentation = FrameAugmentation(FEATURES, bounds, [StreamingMfcc(FEATURES).push(samples) for samples in _voices(3)])
+    augmentation = FrameAugmentation(FEATURES, bounds, [mfcc_frames(samples, FEATURES) for samples in _voices(3)])
 
     def decibels(frames: np.ndarray) -> np.ndarray:
         return np.asarray(10 * np.log10(np.exp(frames @ augmentation._cepstrum).sum(axis=1)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from signals import LoudnessDetector, silence, talk_over_background, vad_frame, voice, without_offset
+from signals import LoudnessDetector, mfcc_frames, silence, talk_over_background, vad_frame, voice, without_offset
 from speech_corpus import clip_name, write_corpus
 from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.data.corpus import open_corpus
@@ -13,7 +13,7 @@ from stream_ser_train.data.utterances import RecordingDetector, ReplayDetector, 
 from stream_ser_train.progress import silent
 
 from stream_ser.core.offline import WindowFrames, collect_windows
-from stream_ser.features import MfccSettings, StreamingMfcc
+from stream_ser.features import MfccSettings
 from stream_ser.speech.detector import VoiceActivity, detect
 from stream_ser.speech.silero import CHUNK
 
@@ -26,12 +26,6 @@ def live_windows(signal: np.ndarray, window: float = 3.0) -> list[WindowFrames]:
     return collect_windows(signal, FEATURES, LoudnessDetector(), window=window)
 
 
-def all_frames(signal: np.ndarray) -> np.ndarray:
-    mfcc = StreamingMfcc(FEATURES)
-    (frames,) = mfcc.process(mfcc.new_state(1), np.zeros(1, np.intp), without_offset(signal)[None])
-    return frames
-
-
 @pytest.mark.parametrize("window", [1.0, 3.0])
 def test_an_utterance_is_put_together_from_its_windows(window: float) -> None:
     rng = np.random.default_rng(0)
@@ -42,14 +36,14 @@ def test_an_utterance_is_put_together_from_its_windows(window: float) -> None:
     finals = [one for one in windows if one.is_final]
     firsts = [windows[0].first_frame, next(one.first_frame for one in windows if one.start > finals[0].end)]
     for part, final, first in zip(parts, finals, firsts, strict=True):
-        np.testing.assert_allclose(part, all_frames(signal)[first : final.last_frame], atol=1e-5)
+        np.testing.assert_allclose(part, mfcc_frames(without_offset(signal), FEATURES)[first : final.last_frame], atol=1e-5)
     assert len(parts[0]) == pytest.approx(230 + 20, abs=8)
 
 
 def test_an_utterance_that_began_with_the_background_is_that_of_the_voice() -> None:
     signal = talk_over_background()
     (frames,) = join_windows(live_windows(signal))
-    first, whole = round(1.4 * FEATURES.frames_per_second), all_frames(signal)
+    first, whole = round(1.4 * FEATURES.frames_per_second), mfcc_frames(without_offset(signal), FEATURES)
     starts = [np.abs(whole[first + shift : first + shift + len(frames)] - frames).max() for shift in range(-10, 11)]
     assert min(starts) < 1e-4
     assert 110 < len(frames) < 180
