@@ -99,11 +99,19 @@ class Server:
         self._live.publish(message)
 
     async def stop(self, code: CloseCode = CloseCode.GOING_AWAY) -> None:
-        """Close every connection with ``code`` and stop accepting."""
+        """Stop accepting and close every connection with ``code``; cut those that do not answer in time."""
         if self._heartbeats is not None:
             self._heartbeats.cancel()
-        if self._listener is not None:
-            self._listener.close(code=code)
+        if self._listener is None:
+            return
+        connections = self._listener.connections
+        self._listener.close(code=code)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._listener.wait_closed()
+        except TimeoutError:
+            for connection in connections:
+                connection.transport.abort()
             await self._listener.wait_closed()
 
     async def _send_heartbeats(self) -> None:

@@ -31,8 +31,8 @@ MAX_AUDIO_BYTES = 1024 * 1024
 
 HANDSHAKE_TIMEOUT_S = 5.0
 
-CLOSE_TIMEOUT_S = 2.0
-"""How long a client has to answer a close before its connection is cut."""
+CLOSE_TIMEOUT_S = 1.0
+"""How long a client has to answer a close before its connection is cut; a server that stops waits no longer."""
 
 
 class Connections:

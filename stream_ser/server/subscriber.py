@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from stream_ser import logs, protocol
-from stream_ser.server.limits import MAX_QUEUED_MESSAGES, ReceiveLimit
+from stream_ser.server.limits import CLOSE_TIMEOUT_S, MAX_QUEUED_MESSAGES, ReceiveLimit
 from stream_ser.server.observer import ServerObserver
 
 HEARTBEAT_INTERVAL_S = 10.0
@@ -123,8 +123,12 @@ class Subscriber:
                 return
 
     async def close(self, code: CloseCode, reason: str = "") -> None:
-        """Close the connection; does nothing where it is closed."""
-        await self._connection.close(code, reason)
+        """Close the connection; cut it where the client does not take the close in time."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._connection.close(code, reason)
+        except TimeoutError:  # of a client that does not read, not even the close can be sent
+            self._connection.transport.abort()
 
     async def _send_frame(self, frame: protocol.Frame) -> None:
         await self._connection.send(frame.with_seq(self._seq))

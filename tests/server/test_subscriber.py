@@ -60,6 +60,16 @@ async def test_a_client_that_does_not_read_is_closed_and_others_miss_nothing(cap
     assert caplog.messages == ["client_too_slow"]
 
 
+async def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
+    async with serving() as (server, address), stalled(server, address):
+        for number in range(MAX_QUEUED_MESSAGES // 2):
+            server.publish(large(number))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(2.0):
+            await server.stop()
+        assert server.clients == 0
+
+
 async def test_interim_messages_that_wait_are_replaced_and_a_gap_says_how_many() -> None:
     observer = CountingObserver()
     async with serving(observer=observer) as (server, address), connect(address) as client:
