@@ -23,7 +23,7 @@ class UploadSession:
 
     Args:
         open_stream: opens a stream at a rate, in Hz; called once, when the format is known.
-        send_error: takes what the client did wrong.
+        send_error: called with what the client did wrong.
         batch: whether audio may come faster than real time.
     """
 
@@ -79,7 +79,7 @@ class UploadSession:
         return samples[:accepted]
 
     def end(self) -> None:
-        """No more audio comes: the client said so, or is gone."""
+        """No more audio comes: the client declared its end, or is gone."""
         self._report_dropped()
         self.ended = True
         if self.stream is not None:
