@@ -35,7 +35,9 @@ class Storm:
 
     def __init__(self, address: str, seed: int) -> None:
         self._address, self._over = address, threading.Event()
-        self._threads = [threading.Thread(target=self._rage, args=(random.Random(f"{seed} {i}"),)) for i in range(STORMERS)]
+        self._threads = [
+            threading.Thread(target=self._misbehave, args=(random.Random(f"{seed} {i}"),)) for i in range(STORMERS)
+        ]
         self.visits = 0
 
     def __enter__(self) -> Storm:
@@ -48,7 +50,7 @@ class Storm:
         for thread in self._threads:
             thread.join(WAIT)
 
-    def _rage(self, rng: random.Random) -> None:
+    def _misbehave(self, rng: random.Random) -> None:
         host, port = self._address.removeprefix("ws://").rstrip("/").rsplit(":", 1)
         while not self._over.wait(0.05 * rng.random()):
             with contextlib.suppress(OSError, WebSocketException):
@@ -72,7 +74,7 @@ class Storm:
                 else:
                     self._over.wait(0.3 * rng.random())
             if rng.random() < 0.5:
-                client.socket.close()  # without a word
+                client.socket.close()  # without a close frame
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -88,13 +90,13 @@ def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
         with Follower(address) as follower, Storm(address, seed) as storm:
             ledger_file.with_suffix(".go").touch()
             for share in (0.3, 0.9):
-                heard = partial(_has_heard, follower, share * 60 * MINUTES)
-                follower.wait_until(heard, f"{share:.0%} are heard", 4 * WAIT)
+                reached = partial(_has_reached, follower, share * 60 * MINUTES)
+                follower.wait_until(reached, f"{share:.0%} are processed", 4 * WAIT)
                 sizes.append(resident_mb(daemon.pid))
             follower.wait_until(lambda: follower.states()[-1] == "ended", "the end", 4 * WAIT)
         assert daemon.wait(WAIT) == 0
-    facts = [json.loads(line) for line in errors_file.read_text().splitlines()]
-    assert not [fact for fact in facts if fact["level"] == "error"], "nothing failed, and there is no traceback"
+    events = [json.loads(line) for line in errors_file.read_text().splitlines()]
+    assert not [event for event in events if event["level"] == "error"], "nothing failed, and there is no traceback"
     assert storm.visits > 20
     assert follower.code == 1001
 
@@ -116,7 +118,7 @@ def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
     assert sizes[1] - sizes[0] < 15.0, "megabytes"
 
 
-def _has_heard(follower: Follower, seconds: float) -> bool:
+def _has_reached(follower: Follower, seconds: float) -> bool:
     ends = [message.end for message in follower.messages[-20:] if isinstance(message, protocol.Emotion | protocol.SpeechEnd)]
     return max(ends, default=0.0) > seconds
 
