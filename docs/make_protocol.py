@@ -1,4 +1,4 @@
-"""Writes docs/protocol.md from the message types in stream_ser/protocol.py.
+"""Writes docs/protocol.md from the message types in stream_ser/protocol/messages.py.
 
 Run from the root of the repository: python docs/make_protocol.py
 """
@@ -14,24 +14,24 @@ from msgspec import inspect as types
 
 import stream_ser
 from stream_ser import protocol
-from stream_ser.server.app import (
-    AUDIO_STREAMS,
-    CONNECTIONS,
-    HEARTBEAT,
-    LARGEST,
-    LARGEST_AUDIO,
-    MESSAGES_A_SECOND,
-    PER_ADDRESS,
+from stream_ser.server.auth import BEARER_SUBPROTOCOL_PREFIX
+from stream_ser.server.limits import (
+    MAX_AUDIO_BYTES,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_ADDRESS,
+    MAX_MESSAGES_PER_S,
+    MAX_QUEUED_MESSAGES,
+    MAX_TEXT_BYTES,
+    MAX_UPLOADS,
 )
-from stream_ser.server.auth import BEARER_PROTOCOL
-from stream_ser.server.pcm import BURST
-from stream_ser.server.subscriber import QUEUE
+from stream_ser.server.pcm import MAX_AHEAD_S
+from stream_ser.server.subscriber import HEARTBEAT_INTERVAL_S
 
 PAGE = Path(__file__).parent / "protocol.md"
 
 INTRODUCTION = f"""# Protocol `{protocol.VERSION}`
 
-<!-- Written by docs/make_protocol.py from stream_ser/protocol.py; edit those. -->
+<!-- Written by docs/make_protocol.py from stream_ser/protocol/messages.py; edit those. -->
 
 Connect with WebSocket to the address that `stream-ser listen` prints. Offering the subprotocol `{protocol.VERSION}` is welcome
 and not required. Every message is one JSON object in a text frame, tagged by `type`. A reader passes over fields and
@@ -42,7 +42,7 @@ types that it does not know. The same as [JSON Schema](protocol.schema.json), wh
 |---|---|
 | `/v1/live`, also `/` | what the daemon hears itself |
 | `/v1/stream` | what you send: `audio_start`, binary frames, `audio_end`; the answers are those of `/v1/live`, for your audio |
-| `/v1/stream?mode=batch` | the same for recordings: as fast as it is heard; elsewhere audio may come {BURST:g} s early at most |
+| `/v1/stream?mode=batch` | the same for recordings: as fast as it is heard; elsewhere audio may come {MAX_AHEAD_S:g} s early at most |
 | `/healthz` | how the daemon is doing, as JSON; 503 when it hears nothing |
 | `/metrics` | for Prometheus |
 | `/v1/info` | the `hello` of now |
@@ -56,19 +56,19 @@ the wall clock.
 `hello`, then on `/v1/live` a `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one
 `emotion` with `is_final`; `speech_end`. Where an utterance turns out to have begun with somebody in the background, the `start` of
 what follows is later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is
-sent but a `heartbeat` every {HEARTBEAT:g} seconds: the label is then `no_speech`.
+sent but a `heartbeat` every {HEARTBEAT_INTERVAL_S:g} seconds: the label is then `no_speech`.
 
 ## Falling behind
 
 Interim `emotion` messages that a slow client has not taken are replaced by the newest; a `gap` with reason
-`slow_client` says how many. Everything else waits, up to {QUEUE} messages; a client further behind is closed with 1013. In batch mode
-nothing is replaced; where {QUEUE // 2} messages wait, no more audio is taken until they are read: read while you send.
+`slow_client` says how many. Everything else waits, up to {MAX_QUEUED_MESSAGES} messages; a client further behind is closed with 1013. In batch mode
+nothing is replaced; where {MAX_QUEUED_MESSAGES // 2} messages wait, no more audio is taken until they are read: read while you send.
 
 ## Who may connect
 
 Programs, and pages of this machine; pages of other origins only where the daemon was started with `--allow-origin`. A daemon with
 `--token-file` wants the token with every request: a program sends `Authorization: Bearer TOKEN`, a page offers the subprotocols
-`{protocol.VERSION}` and `{BEARER_PROTOCOL}TOKEN`.
+`{protocol.VERSION}` and `{BEARER_SUBPROTOCOL_PREFIX}TOKEN`.
 
 ## Messages from the server
 """
@@ -85,13 +85,13 @@ CLOSING = f"""## Close codes
 | 1000 | your audio is over, and all was said of it |
 | 1001 | the server ends, or its recording is over |
 | 1003 | you sent audio to `/v1/live` |
-| 1008 | you sent more than {MESSAGES_A_SECOND} messages in a second |
-| 1009 | you sent more than {LARGEST // 1024} KiB of text, or {LARGEST_AUDIO // 1024} KiB of audio, in a message |
+| 1008 | you sent more than {MAX_MESSAGES_PER_S} messages in a second |
+| 1009 | you sent more than {MAX_TEXT_BYTES // 1024} KiB of text, or {MAX_AUDIO_BYTES // 1024} KiB of audio, in a message |
 | 1011 | the server failed; its log says why |
-| 1013 | you fell behind, or {AUDIO_STREAMS} clients send audio already |
+| 1013 | you fell behind, or {MAX_UPLOADS} clients send audio already |
 
 Before a connection is one, HTTP says why not: 401 without the token, 403 for a page of another origin, 404 for another path, 429 for
-more than {PER_ADDRESS} connections of one other machine, 503 for more than {CONNECTIONS} in all.
+more than {MAX_CONNECTIONS_PER_ADDRESS} connections of one other machine, 503 for more than {MAX_CONNECTIONS} in all.
 """
 
 EXAMPLES: dict[str, protocol.ServerMessage | protocol.ClientMessage] = {
@@ -134,8 +134,8 @@ def asyncapi() -> dict[str, object]:
         own = [{"$ref": f"#/channels/{channel}/messages/{kind.__struct_config__.tag}"} for kind in kinds]
         return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": own}
 
-    said, asked = protocol.SERVER_MESSAGES, protocol.CLIENT_MESSAGES
-    about_telling = [kind for kind in asked if kind in (protocol.Subscribe, protocol.Ping)]
+    server, client = protocol.SERVER_MESSAGES, protocol.CLIENT_MESSAGES
+    live_client = [kind for kind in client if kind in (protocol.Subscribe, protocol.Ping)]
     audio = {"payload": {"type": "string", "format": "binary"}, "summary": "Samples as audio_start declared them."}
     found = protocol.schema()["$defs"]
     assert isinstance(found, dict)
@@ -145,17 +145,17 @@ def asyncapi() -> dict[str, object]:
         "defaultContentType": "application/json",
         "servers": {"local": {"host": "127.0.0.1:8765", "protocol": "ws"}},
         "channels": {
-            "live": {"address": "/v1/live", "messages": messages([*said, *about_telling])},
+            "live": {"address": "/v1/live", "messages": messages([*server, *live_client])},
             "stream": {
                 "address": "/v1/stream",
-                "messages": {**messages([*said, *asked]), "audio": {"$ref": "#/components/messages/audio"}},
+                "messages": {**messages([*server, *client]), "audio": {"$ref": "#/components/messages/audio"}},
             },
         },
         "operations": {
-            "tell": operation("send", "live", said),
-            "ask": operation("receive", "live", about_telling),
-            "answer": operation("send", "stream", said),
-            "hear": operation("receive", "stream", asked),
+            "sendLive": operation("send", "live", server),
+            "receiveLive": operation("receive", "live", live_client),
+            "sendStream": operation("send", "stream", server),
+            "receiveStream": operation("receive", "stream", client),
         },
         "components": {
             "messages": {
@@ -164,7 +164,7 @@ def asyncapi() -> dict[str, object]:
                         "summary": (kind.__doc__ or "").strip(),
                         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
                     }
-                    for kind in (*said, *asked)
+                    for kind in (*server, *client)
                 },
                 "audio": audio,
             },
@@ -178,16 +178,16 @@ TYPES = Path(stream_ser.__file__).parent / "server/static/stream-ser.d.ts"
 
 def typescript() -> str:
     """Types of the messages and of the module stream-ser.js."""
-    lines = ["// Written by docs/make_protocol.py from stream_ser/protocol.py; edit those.", ""]
+    lines = ["// Written by docs/make_protocol.py from stream_ser/protocol/messages.py; edit those.", ""]
     for message in (*protocol.SERVER_MESSAGES, *protocol.CLIENT_MESSAGES):
         described = types.type_info(message)
         assert isinstance(described, types.StructType)
         lines += [f"/** {(message.__doc__ or '').strip()} */", f"export interface {message.__name__} {{"]
         lines += [f'  type: "{described.tag}";']
-        asked = message in protocol.CLIENT_MESSAGES
+        from_client = message in protocol.CLIENT_MESSAGES
         for field in described.fields:
             absent = isinstance(field.type, types.UnionType) or isinstance(getattr(field.type, "type", None), types.UnionType)
-            optional = "?" if absent or (asked and not field.required) else ""
+            optional = "?" if absent or (from_client and not field.required) else ""
             lines += [f"  {field.name}{optional}: {_typescript(field.type)};"]
         lines += ["}", ""]
     server = " | ".join(message.__name__ for message in protocol.SERVER_MESSAGES)
@@ -196,11 +196,11 @@ def typescript() -> str:
 
 _MODULE = """\
 export interface Options {
-  /** Where the daemon wants one. */
+  /** Where the daemon requires one. */
   token?: string;
-  /** What to be told; everything if it is not given. */
+  /** What to subscribe to; every message if it is not given. */
   subscribe?: Omit<Subscribe, "type">;
-  /** Of the package ws, where there is none built in. */
+  /** The class of the package ws, where none is built in. */
   WebSocket?: unknown;
 }
 
@@ -209,11 +209,11 @@ type Of<T extends string> = T extends "*" ? ServerMessage : Extract<ServerMessag
 /** Follows a daemon; a connection that breaks is made again, with the same subscription. */
 export class StreamSer {
   constructor(url?: string, options?: Options);
-  /** Calls `listener` with every message of a type, or of all with "*"; returns what ends that. */
+  /** Calls `listener` with every message of a type, or of all with "*"; returns a function that ends that. */
   on<T extends ServerMessage["type"] | "*">(type: T, listener: (message: Of<T>) => void): () => void;
-  /** From now on only these messages, also after the connection broke. */
-  subscribe(wanted: Omit<Subscribe, "type">): void;
-  /** Ends it; no message comes any more. */
+  /** Changes the subscription from now on, also after the connection broke. */
+  subscribe(subscription: Omit<Subscribe, "type">): void;
+  /** Closes the connection; no message comes any more. */
   close(): void;
 }
 """

@@ -1,6 +1,6 @@
-"""What a daemon says, in the languages of others: OSC for avatars and light, MQTT for homes, LSL for laboratories.
+"""Forward live labels to OSC (avatars, lights), MQTT (home automation) or LSL (laboratories).
 
-Each follows a daemon as a client does; what is sent for a message is a function of the message alone.
+Each bridge follows a daemon as a client does; what it sends for a message depends on the messages alone.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ class BridgeError(UserError):
     """The other side, or the library that speaks to it, is not there."""
 
 
-def place(text: str, usual_port: int) -> tuple[str, int]:
+def parse_address(text: str, default_port: int) -> tuple[str, int]:
     """Host and port of ``HOST`` or ``HOST:PORT``.
 
     Raises:
-        BridgeError: the port is no number.
+        BridgeError: the port is not a number from 1 to 65535.
     """
     host, _, port = text.partition(":")
     if port and not (port.isdigit() and 0 < int(port) < 65_536):
-        raise BridgeError(f"--to is {text!r}; it must be HOST or HOST:PORT, as 127.0.0.1:{usual_port}")
-    return host or "127.0.0.1", int(port or usual_port)
+        raise BridgeError(f"--to is {text!r}; it must be HOST or HOST:PORT, as 127.0.0.1:{default_port}")
+    return host or "127.0.0.1", int(port or default_port)
 
 
-def missing(library: str) -> BridgeError:
+def missing_library(name: str) -> BridgeError:
     """The error about a library that is not installed."""
-    return BridgeError(f"this bridge needs {library}; {install_hint('bridges')}")
+    return BridgeError(f"this bridge needs {name}; {install_hint('bridges')}")

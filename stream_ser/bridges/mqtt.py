@@ -1,4 +1,4 @@
-"""MQTT: to home automation. The state is retained; a last will says when the bridge is gone."""
+"""MQTT, for home automation. The state is retained; a last will says when the bridge is gone."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import json
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from stream_ser import protocol
-from stream_ser.audio.sources.source import SourceState
-from stream_ser.bridges import BridgeError, missing, place
+from stream_ser.bridges import BridgeError, missing_library, parse_address
 from stream_ser.events import NO_SPEECH
+from stream_ser.protocol import StreamState
 
-PORT = 1_883
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
 
-_ANSWERS = 10.0
-"""Seconds that a broker may take to answer."""
+DEFAULT_PORT = 1_883
+
+_CONNECT_TIMEOUT_S = 10.0
+_LAST_MESSAGE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is retained: the label now, and whether the source is heard."""
+    """What is retained: the label now, whether somebody speaks, and the state of the source."""
 
     label: str = NO_SPEECH
     confidence: float = 0.0
     speaking: bool = False
-    source: str = "listening"
+    source: str = StreamState.LISTENING.value
 
     def after(self, message: protocol.ServerMessage) -> State:
-        """The state once the message is known."""
+        """The state that follows a message."""
         match message:
             case protocol.SpeechStart():
                 return replace(self, speaking=True)
@@ -36,9 +41,10 @@ class State:
                 return replace(self, label=NO_SPEECH, confidence=0.0, speaking=False)
             case protocol.Emotion():
                 return replace(self, label=message.label, confidence=round(message.confidence, 2))
+            case protocol.Status(state=StreamState.SOURCE_RESTORED):
+                return replace(self, source=StreamState.LISTENING.value)
             case protocol.Status():
-                heard = message.state == SourceState.RESTORED
-                return replace(self, source="listening" if heard else message.state)
+                return replace(self, source=message.state)
             case _:
                 return self
 
@@ -53,49 +59,59 @@ def bridge(
     Raises:
         BridgeError: there is no broker at ``to``, it refuses, or paho-mqtt is not installed.
     """
+    availability = f"{topic}/availability"
+    client = _connect(to, availability, user, password)
+    try:
+        state: State | None = None
+        for message in messages:
+            previous, state = state, (state or State()).after(message)
+            # A change of the confidence alone is not worth a message.
+            if previous is None or replace(previous, confidence=0.0) != replace(state, confidence=0.0):
+                client.publish(f"{topic}/state", json.dumps(asdict(state)), qos=1, retain=True)
+            if isinstance(message, protocol.Emotion) and message.is_final:
+                emotion = {"label": message.label, "confidence": message.confidence, "probabilities": message.probabilities}
+                client.publish(f"{topic}/emotion", json.dumps(emotion), qos=1)
+    finally:
+        client.publish(availability, "offline", qos=1, retain=True).wait_for_publish(_LAST_MESSAGE_TIMEOUT_S)
+        client.loop_stop()
+        client.disconnect()
+
+
+def _connect(to: str, availability: str, user: str | None, password: str | None) -> Client:
+    """A client that is connected, with its loop started and its last will on the topic ``availability``.
+
+    Raises:
+        BridgeError: there is no broker at ``to``, it refuses, or paho-mqtt is not installed.
+    """
     try:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
-        from paho.mqtt.reasoncodes import ReasonCode
     except ImportError:
-        raise missing("paho-mqtt") from None
-    host, port = place(to, PORT)
+        raise missing_library("paho-mqtt") from None
+    host, port = parse_address(to, DEFAULT_PORT)
     client = Client(CallbackAPIVersion.VERSION2)
     if user is not None:
         client.username_pw_set(user, password)
-    client.will_set(f"{topic}/availability", "offline", qos=1, retain=True)
+    client.will_set(availability, "offline", qos=1, retain=True)
+    answered, refusals = threading.Event(), list[str]()
 
-    def connected(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
-        """Also after the broker was away: it knows the will only, until it is told otherwise."""
+    def on_connect(_client: object, _data: object, _flags: object, reason: ReasonCode, _properties: object) -> None:
+        """Also called after a lost connection, when the broker has published the last will."""
         if reason.is_failure:
             refusals.append(str(reason))
         else:
-            client.publish(f"{topic}/availability", "online", qos=1, retain=True)
-        known.set()
+            client.publish(availability, "online", qos=1, retain=True)
+        answered.set()
 
-    known, refusals = threading.Event(), list[str]()
-    client.on_connect = connected
+    client.on_connect = on_connect
     try:
         client.connect(host, port)
     except OSError as error:
         raise BridgeError(f"no MQTT broker at {host}:{port}: {error}; start one, or name another with --to") from error
     client.loop_start()
-    if not known.wait(_ANSWERS) or refusals:
+    if not answered.wait(_CONNECT_TIMEOUT_S) or refusals:
         client.loop_stop()
         if refusals:
             raise BridgeError(f"the MQTT broker at {host}:{port} refuses: {refusals[0]}; see --user and --password-file")
         raise BridgeError(f"{host}:{port} does not answer as an MQTT broker; name another with --to")
-    try:
-        state: State | None = None
-        for message in messages:
-            before, state = state, (state or State()).after(message)
-            # The confidence alone is not worth a message.
-            if before is None or replace(before, confidence=0.0) != replace(state, confidence=0.0):
-                client.publish(f"{topic}/state", json.dumps(asdict(state)), qos=1, retain=True)
-            if isinstance(message, protocol.Emotion) and message.is_final:
-                found = {"label": message.label, "confidence": message.confidence, "probabilities": message.probabilities}
-                client.publish(f"{topic}/emotion", json.dumps(found), qos=1)
-    finally:
-        client.publish(f"{topic}/availability", "offline", qos=1, retain=True).wait_for_publish(2.0)
-        client.loop_stop()
-        client.disconnect()
+    return client

@@ -21,6 +21,7 @@ from stream_ser.protocol.messages import (
     SpeechEnd,
     SpeechStart,
     Status,
+    StreamState,
     Subscribe,
 )
 from stream_ser.protocol.schema import schema
@@ -29,5 +30,5 @@ from stream_ser.protocol.subscription import Subscription
 __all__ = [
     "CLIENT_MESSAGES", "SERVER_MESSAGES", "VERSION", "AudioEnd", "AudioFormat", "AudioStart", "ClientMessage", "Emotion",
     "Error", "Frame", "Gap", "Heartbeat", "Hello", "Message", "Ping", "Reset", "ServerMessage", "SpeechEnd", "SpeechStart",
-    "Status", "Subscribe", "Subscription", "address", "decode", "decode_client", "encode", "of_event", "schema",
+    "Status", "StreamState", "Subscribe", "Subscription", "address", "decode", "decode_client", "encode", "of_event", "schema",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from stream_ser.protocol.messages import (
 
 
 class Frame(Struct, frozen=True):
-    """A message encoded once for all connections, each of which puts its own ``seq`` in."""
+    """A message encoded once for all connections, each of which inserts its own ``seq``."""
 
     message: ServerMessage
     head: bytes
@@ -35,6 +35,7 @@ class Frame(Struct, frozen=True):
         return isinstance(self.message, Emotion) and not self.message.is_final
 
     def with_seq(self, seq: int) -> str:
+        """The JSON text with the number that the message has on one connection."""
         return (self.head + b'"seq":%d' % seq + self.tail).decode()
 
 
@@ -49,16 +50,16 @@ _decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessa
 
 
 def decode(data: str | bytes) -> ServerMessage:
-    """Read a message of the server.
+    """Decode a message of the server.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: it is not valid.
     """
     return _decoder.decode(data)
 
 
 def of_event(event: events.Event) -> ServerMessage:
-    """The wire form of what the recogniser says."""
+    """The wire form of an event."""
     match event:
         case events.SpeechStart(start):
             return SpeechStart(start=start)
@@ -88,7 +89,7 @@ _client_types = frozenset(message.__struct_config__.tag for message in CLIENT_ME
 
 
 def decode_client(data: str) -> ClientMessage | Error:
-    """Read a message of a client; where it is none, the error that answers it."""
+    """Decode a message of a client; where it is not valid, the error to reply with."""
     try:
         kind = _incoming.decode(data).type
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
@@ -102,5 +103,5 @@ def decode_client(data: str) -> ClientMessage | Error:
 
 
 def address(host: str, port: int, *, secure: bool = False) -> str:
-    """Where a client connects to."""
+    """The URL that a client connects to."""
     return f"{'wss' if secure else 'ws'}://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -1,6 +1,6 @@
 """Wire messages of ``stream-ser.v1``: one JSON object a message, tagged by ``type``.
 
-The message types here are the definition; docs/protocol.md is written from them.
+The message types here are the definition; docs/protocol.md and the JSON Schema are generated from them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """First on every connection: what is being heard, by what."""
+    """First on every connection: the source, and the models that process it."""
 
     protocol: Annotated[str, Meta(description=f"`{VERSION}`.")]
     version: Annotated[str, Meta(description="Version of the server.")]
@@ -35,8 +35,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     started_at: Annotated[float, Meta(description="Wall clock at stream time 0, in seconds since 1970 UTC.")]
     time: Annotated[float, Meta(description="Stream time now, in seconds.")]
     labels: Annotated[tuple[str, ...], Meta(description="Keys of every `probabilities`, in order.")]
-    hop: Annotated[float, Meta(description="Seconds between two answers.")]
-    window: Annotated[float, Meta(description="Seconds of speech that an answer looks back on at most.")]
+    hop: Annotated[float, Meta(description="Seconds between two labels.")]
+    window: Annotated[float, Meta(description="Seconds of speech that a label is computed from, at most.")]
     models: Annotated[dict[str, str], Meta(description="Version of each model.")]
     provider: Annotated[str, Meta(description="ONNX Runtime execution provider that runs the models.")]
     provider_reason: Annotated[str, Meta(description="Why that provider.")]
@@ -58,7 +58,7 @@ class Emotion(Message, frozen=True, kw_only=True, tag="emotion"):
     confidence: Annotated[Probability, Meta(description="The largest of `probabilities`.")]
     probabilities: Annotated[dict[str, Probability], Meta(description="By emotion, all models together; sum 1.")]
     models: Annotated[dict[str, dict[str, Probability]], Meta(description="The same by model, before smoothing.")]
-    is_final: Annotated[bool, Meta(description="Whether this is the one answer for the whole utterance.")]
+    is_final: Annotated[bool, Meta(description="Whether this is the one label of the whole utterance.")]
 
 
 class SpeechEnd(Message, frozen=True, kw_only=True, tag="speech_end"):
@@ -69,8 +69,18 @@ class SpeechEnd(Message, frozen=True, kw_only=True, tag="speech_end"):
     label: Annotated[str, Meta(description="`no_speech`.")] = events.NO_SPEECH
 
 
+class StreamState(StrEnum):
+    """Values of ``Status.state``; a later server may send others."""
+
+    LISTENING = "listening"
+    SOURCE_LOST = "source_lost"
+    SOURCE_RESTORED = "source_restored"
+    ENDED = "ended"
+    STOPPING = "stopping"
+
+
 class Status(Message, frozen=True, kw_only=True, tag="status"):
-    """What the source does: after `hello`, whenever it changes, and at most every five seconds while the counts grow."""
+    """The state of the source: after `hello`, whenever it changes, and at most every five seconds while the counts grow."""
 
     state: Annotated[
         str,
@@ -82,7 +92,7 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
     reason: Annotated[str, Meta(description="Why the source is lost; else empty.")] = ""
     time: Seconds
     label: Annotated[str, Meta(description="The label now: an emotion, `uncertain` or `no_speech`.")]
-    repaired: Annotated[int, Meta(description="Samples so far that were no numbers (NaN, infinity); heard as silence.")]
+    repaired: Annotated[int, Meta(description="Samples so far that were no numbers (NaN, infinity); processed as silence.")]
     clipped: Annotated[int, Meta(description="Samples so far at full scale: the microphone is turned up too far.")]
     overflows: Annotated[int, Meta(description="Blocks so far that the sound system gave incomplete.")]
     recording: Annotated[bool, Meta(description="Whether audio and labels are written to files on the server.")] = False
@@ -98,14 +108,14 @@ class Gap(Message, frozen=True, kw_only=True, tag="gap"):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
-    """The connection lives: in answer to `ping`, and where nothing else was sent for ten seconds."""
+    """The connection is alive: in reply to `ping`, and where nothing else was sent for ten seconds."""
 
     time: Seconds
     id: Annotated[str | UnsetType, Meta(description="The `id` of the `ping`.")] = UNSET
 
 
 class Error(Message, frozen=True, kw_only=True, tag="error"):
-    """The last message of this client had no effect; the connection stays, unless a close code follows."""
+    """The last message of this client had no effect, or its audio failed; the connection stays, unless a close code follows."""
 
     code: Annotated[
         str,
@@ -113,7 +123,8 @@ class Error(Message, frozen=True, kw_only=True, tag="error"):
             description="`bad_message` (no JSON object with a `type`); `unknown_type`; `bad_field` (a field has a value that is"
             " not allowed, nothing is changed); `not_here` (audio and `reset` go to `/v1/stream`); `no_audio_start` (audio"
             " before its format is known); `audio_started` (its format is known already); `bad_audio` (bytes that are no"
-            " whole samples at the end); `rate_limited` (audio faster than real time, of which what did not fit is lost)."
+            " whole samples at the end); `rate_limited` (audio faster than real time, of which what did not fit is lost);"
+            " `stream_failed` (the server failed on this audio; it closes the connection with 1011)."
         ),
     ]
     message: str
@@ -137,9 +148,9 @@ class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscr
 
 
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
-    """Asks for a `heartbeat`."""
+    """Requests a `heartbeat`."""
 
-    id: Annotated[Annotated[str, Meta(max_length=64)] | UnsetType, Meta(description="Comes back in the answer.")] = UNSET
+    id: Annotated[Annotated[str, Meta(max_length=64)] | UnsetType, Meta(description="Returned in the `heartbeat`.")] = UNSET
 
 
 class AudioFormat(StrEnum):
@@ -154,11 +165,11 @@ class AudioStart(Struct, frozen=True, kw_only=True, tag_field="type", tag="audio
 
     sample_rate: Annotated[int, Meta(ge=8_000, le=48_000, description="Hz.")]
     format: Annotated[AudioFormat, Meta(description="`s16le` or `f32le`.")] = AudioFormat.S16LE
-    channels: Annotated[int, Meta(ge=1, le=8, description="Their mean is heard.")] = 1
+    channels: Annotated[int, Meta(ge=1, le=8, description="Their mean is processed.")] = 1
 
 
 class AudioEnd(Struct, frozen=True, kw_only=True, tag_field="type", tag="audio_end"):
-    """On `/v1/stream`: the audio is over. What is left to say follows, then a `status` with `ended`, and the close."""
+    """On `/v1/stream`: the audio is over. Its last messages follow, then a `status` with `ended`, and the close."""
 
 
 class Reset(Struct, frozen=True, kw_only=True, tag_field="type", tag="reset"):

@@ -12,32 +12,36 @@ _ALWAYS = frozenset({"hello", "gap", "heartbeat", "error"})
 
 
 class Subscription:
-    """What one client wants to be told."""
+    """Which messages one client gets.
 
-    def __init__(self, wanted: Subscribe | None = None) -> None:
-        self._wanted = wanted or Subscribe()
-        self._latest = -math.inf
+    Args:
+        request: what the client subscribed to; None for every message.
+    """
+
+    def __init__(self, request: Subscribe | None = None) -> None:
+        self._request = request or Subscribe()
+        self._last_interim_end = -math.inf
 
     def wants(self, message: ServerMessage) -> bool:
-        """Whether the client is told; of interim emotions this counts as telling."""
-        wanted, kind = self._wanted, type(message).__struct_config__.tag
+        """Whether the client gets a message; an interim emotion that it gets counts towards its rate."""
+        request, kind = self._request, type(message).__struct_config__.tag
         if kind in _ALWAYS:
             return True
-        if wanted.types is not UNSET and kind not in wanted.types:
+        if request.types is not UNSET and kind not in request.types:
             return False
         if not isinstance(message, Emotion):
             return True
-        if wanted.labels is not UNSET and message.label not in wanted.labels:
+        if request.labels is not UNSET and message.label not in request.labels:
             return False
-        if message.confidence < wanted.min_confidence:
+        if message.confidence < request.min_confidence:
             return False
         if message.is_final:
             return True
-        if wanted.only_final:
+        if request.only_final:
             return False
-        if wanted.max_rate_hz is not UNSET:
-            # Half a thousandth of a second: times are multiples of a sample, and sums of them round.
-            if 0.0 <= message.end - self._latest < 1.0 / wanted.max_rate_hz - 5e-4:
+        if request.max_rate_hz is not UNSET:
+            # Half a millisecond of tolerance: times are multiples of a sample, and sums of them round.
+            if 0.0 <= message.end - self._last_interim_end < 1.0 / request.max_rate_hz - 5e-4:
                 return False
-            self._latest = message.end
+            self._last_interim_end = message.end
         return True

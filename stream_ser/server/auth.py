@@ -6,24 +6,40 @@ import hmac
 import ipaddress
 import re
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from websockets.datastructures import Headers
 
 from stream_ser.errors import UserError
 
-SHORTEST_TOKEN = 16
-"""Characters; fewer can be guessed."""
+MIN_TOKEN_CHARS = 16
+"""Shorter ones can be guessed."""
 
-BEARER_PROTOCOL = "stream-ser.token."
+BEARER_SUBPROTOCOL_PREFIX = "stream-ser.token."
 """Before the token in a subprotocol: a page cannot set a header."""
 
-OWN_PAGES = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 """Origins of pages of this machine."""
 
 
 class AccessError(UserError):
-    """The address cannot be served on without letting anyone in, or what should keep them out cannot be used."""
+    """The address cannot be served on without letting anyone in, or the token or certificate cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may connect.
+
+    Attributes:
+        token: what every request must carry; None for none.
+        origins: of pages that may connect, besides those of this machine.
+        tls: what to serve TLS with; None for plain connections.
+    """
+
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
 
 
 def is_loopback(host: str) -> bool:
@@ -35,10 +51,10 @@ def is_loopback(host: str) -> bool:
 
 
 def read_token(file: Path | None, host: str) -> str | None:
-    """The token that clients must show; None where this machine alone can connect and no file is named.
+    """The token that clients must send; None where this machine alone can connect and no file is named.
 
     Raises:
-        AccessError: another machine could connect without one, or the file holds none that is fit.
+        AccessError: another machine could connect without one, or the file holds no usable token.
     """
     if file is None:
         if is_loopback(host):
@@ -55,23 +71,24 @@ def read_token(file: Path | None, host: str) -> str | None:
         ) from error
     if mode & 0o077:
         raise AccessError(f"others may read {file}; make it yours alone: chmod 600 {file}")
-    if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
+    if len(token) < MIN_TOKEN_CHARS or not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
         raise AccessError(
-            f"the token in {file} must have at least {SHORTEST_TOKEN} letters, digits, '.', '_', '~' or '-';"
+            f"the token in {file} must have at least {MIN_TOKEN_CHARS} letters, digits, '.', '_', '~' or '-';"
             f" make one: python3 -c 'import secrets; print(secrets.token_urlsafe())' > {file}"
         )
     return token
 
 
-def shows_token(headers: Headers, token: str) -> bool:
-    """Whether a request shows the token: as bearer, or as a subprotocol. Takes as long for a wrong one."""
-    shown = []
-    kind, _, value = headers.get("Authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        shown.append(value.strip())
-    offered = ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")
-    shown += [one.strip().removeprefix(BEARER_PROTOCOL) for one in offered if one.strip().startswith(BEARER_PROTOCOL)]
-    return any(hmac.compare_digest(one.encode(), token.encode()) for one in shown)
+def is_authorized(headers: Headers, token: str) -> bool:
+    """Whether a request carries the token, as bearer or as a subprotocol. A wrong token takes as long as the right one."""
+    candidates = []
+    scheme, _, value = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        candidates.append(value.strip())
+    subprotocols = [one.strip() for one in ",".join(headers.get_all("Sec-WebSocket-Protocol")).split(",")]
+    prefix = BEARER_SUBPROTOCOL_PREFIX
+    candidates += [one.removeprefix(prefix) for one in subprotocols if one.startswith(prefix)]
+    return any(hmac.compare_digest(one.encode(), token.encode()) for one in candidates)
 
 
 def tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
@@ -89,8 +106,8 @@ def tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
-        why = error.strerror or str(error)
+        reason = error.strerror or str(error)
         raise AccessError(
-            f"cannot serve TLS with {certificate} and {key}: {why}; give PEM files that belong together"
+            f"cannot serve TLS with {certificate} and {key}: {reason}; give PEM files that belong together"
         ) from error
     return context

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from requirements import require_programs
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
-from patience import stretched
-from requirements import require_programs
 
 from stream_ser import protocol
 from stream_ser.bridges import BridgeError, mqtt
@@ -22,7 +21,7 @@ from stream_ser.bridges.mqtt import State
 
 pytestmark = pytest.mark.integration
 
-WAIT = stretched(20.0)
+WAIT = 20.0
 EMOTION = protocol.Emotion(
     start=0.0, end=1.0, label="angry", confidence=0.75, probabilities={"calm": 0.25, "angry": 0.75}, models={}, is_final=True
 )
@@ -61,13 +60,13 @@ def _answers(port: int) -> bool:
 
 
 class Home:
-    """Remembers what comes under a topic."""
+    """Keeps what comes under a topic."""
 
     def __init__(self, broker: str) -> None:
-        self.got: list[tuple[str, str, bool]] = []
+        self.received: list[tuple[str, str, bool]] = []
         self._news = threading.Condition()
         self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = self._take
+        self._client.on_message = self._on_message
         host, port = broker.split(":")
         self._client.connect(host, int(port))
         self._client.subscribe("room/#", qos=1)
@@ -80,17 +79,17 @@ class Home:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _take(self, _client: object, _data: object, message: MQTTMessage) -> None:
+    def _on_message(self, _client: object, _data: object, message: MQTTMessage) -> None:
         with self._news:
-            self.got.append((message.topic, message.payload.decode(), message.retain))
+            self.received.append((message.topic, message.payload.decode(), message.retain))
             self._news.notify_all()
 
     def wait_for(self, topic: str, payload: str) -> None:
         with self._news:
-            assert self._news.wait_for(lambda: any(one[:2] == (topic, payload) for one in self.got), WAIT), self.got
+            assert self._news.wait_for(lambda: any(one[:2] == (topic, payload) for one in self.received), WAIT), self.received
 
     def states(self) -> list[dict[str, object]]:
-        return [json.loads(payload) for topic, payload, _ in self.got if topic == "room/state"]
+        return [json.loads(payload) for topic, payload, _ in self.received if topic == "room/state"]
 
 
 def test_a_home_follows_the_state(broker: str) -> None:
@@ -103,21 +102,21 @@ def test_a_home_follows_the_state(broker: str) -> None:
         ("angry", True, "listening"),
         ("no_speech", False, "listening"),
     ]
-    (emotion,) = (json.loads(payload) for topic, payload, _ in home.got if topic == "room/emotion")
+    (emotion,) = (json.loads(payload) for topic, payload, _ in home.received if topic == "room/emotion")
     assert emotion == {"label": "angry", "confidence": 0.75, "probabilities": {"calm": 0.25, "angry": 0.75}}
-    assert ("room/availability", "online", False) in home.got
+    assert ("room/availability", "online", False) in home.received
 
 
-def test_who_comes_later_finds_the_last_state(broker: str) -> None:
+def test_a_later_subscriber_gets_the_last_state(broker: str) -> None:
     mqtt.bridge(UTTERANCE[:3], broker, "room")
     with Home(broker) as home:
         home.wait_for("room/availability", "offline")
         home.wait_for("room/state", '{"label": "angry", "confidence": 0.75, "speaking": true, "source": "listening"}')
-    assert all(retained for _, _, retained in home.got)
-    assert {topic for topic, _, _ in home.got} == {"room/availability", "room/state"}
+    assert all(retained for _, _, retained in home.received)
+    assert {topic for topic, _, _ in home.received} == {"room/availability", "room/state"}
 
 
-def test_a_broker_that_wants_a_password_gets_it_and_refuses_a_wrong_one(tmp_path: Path) -> None:
+def test_a_broker_with_a_password_gets_it_and_refuses_a_wrong_one(tmp_path: Path) -> None:
     require_programs("mosquitto_passwd")
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "home", "secret"], check=True, capture_output=True)

@@ -6,7 +6,7 @@ import pytest
 from patience import stretched
 
 from stream_ser import protocol
-from stream_ser.bridges import BridgeError, osc, place
+from stream_ser.bridges import BridgeError, osc, parse_address
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +20,7 @@ def _status(state: str) -> protocol.Status:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "sent"),
     [
         (protocol.SpeechStart(start=0.0), [("/stream_ser/speech", [1])]),
         (protocol.SpeechEnd(start=0.0, end=1.0), [("/stream_ser/speech", [0])]),
@@ -37,27 +37,27 @@ def _status(state: str) -> protocol.Status:
         (protocol.Gap(reason="overflow", start=0.0, seconds=1.0), []),
     ],
 )
-def test_what_is_said_of_each_message(message: protocol.ServerMessage, said: list[tuple[str, list[object]]]) -> None:
-    assert osc.of_message(message) == said
+def test_what_is_sent_for_each_message(message: protocol.ServerMessage, sent: list[tuple[str, list[object]]]) -> None:
+    assert osc.of_message(message) == sent
 
 
-def test_a_receiver_gets_it_as_osc() -> None:
+def test_a_receiver_gets_osc() -> None:
     from pythonosc.osc_message import OscMessage
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(stretched(20.0))
         osc.bridge([EMOTION], f"127.0.0.1:{receiver.getsockname()[1]}")
-        got = [OscMessage(receiver.recv(4_096)) for _ in range(3)]
-    assert [(one.address, one.params) for one in got] == osc.of_message(EMOTION)
+        received = [OscMessage(receiver.recv(4_096)) for _ in range(3)]
+    assert [(one.address, one.params) for one in received] == osc.of_message(EMOTION)
 
 
 @pytest.mark.parametrize(("text", "found"), [("a:1", ("a", 1)), ("a", ("a", 9)), (":7", ("127.0.0.1", 7))])
-def test_a_place_is_a_host_and_perhaps_a_port(text: str, found: tuple[str, int]) -> None:
-    assert place(text, 9) == found
+def test_an_address_is_a_host_and_perhaps_a_port(text: str, found: tuple[str, int]) -> None:
+    assert parse_address(text, 9) == found
 
 
 @pytest.mark.parametrize("text", ["a:b", "a:0", "a:70000", "a:1:2"])
-def test_what_is_no_place_is_named(text: str) -> None:
+def test_an_invalid_address_is_named(text: str) -> None:
     with pytest.raises(BridgeError, match=f"--to is '{text}'; it must be HOST or HOST:PORT"):
-        place(text, 9)
+        parse_address(text, 9)

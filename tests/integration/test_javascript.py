@@ -13,9 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE_S
-from process import Command
 from requirements import require, require_programs
+from process import WAIT, Command
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +38,7 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     require(int(version[1:].split(".")[0]) >= 20, "Node.js 20 or newer")
     flags = ["--experimental-websocket", "--no-warnings"] if version.startswith("v20") else []
-    with urllib.request.urlopen(address.replace("ws", "http", 1) + "stream-ser.js", timeout=PATIENCE_S) as answer:
+    with urllib.request.urlopen(address.replace("ws", "http", 1) + "stream-ser.js", timeout=WAIT) as answer:
         assert answer.headers["Content-Type"].startswith("text/javascript")
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         (folder / "stream-ser.mjs").write_bytes(answer.read())
@@ -50,10 +49,10 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
         node.kill()
 
 
-def _told(node: subprocess.Popen[str]) -> list[dict[str, object]]:
+def _messages(node: subprocess.Popen[str]) -> list[dict[str, object]]:
     assert node.stdout is not None
     lines = [json.loads(line) for line in node.stdout]
-    assert node.wait(PATIENCE_S) == 0
+    assert node.wait(WAIT) == 0
     return lines
 
 
@@ -65,17 +64,17 @@ def test_node_follows_the_daemon_to_its_end(tmp_path: Path, protected: bool) -> 
     more = ("--token-file", str(token_file)) if protected else ()
     with Command(*DEMO, *more) as daemon:
         with _node(tmp_path, daemon.address(), *([TOKEN] if protected else [])) as node:
-            told = _told(node)
+            messages = _messages(node)
         assert daemon.wait() == 0
-    kinds = [message["type"] for message in told]
+    kinds = [message["type"] for message in messages]
     assert kinds[:3] == ["once", "hello", "status"] or kinds[:3] == ["hello", "once", "status"]
-    emotions = [message for message in told if message["type"] == "emotion"]
+    emotions = [message for message in messages if message["type"] == "emotion"]
     assert len(emotions) >= 4
     assert all(message["is_final"] for message in emotions)
     assert set(kinds) == {"once", "hello", "status", "emotion"}
 
 
-def test_node_comes_back_when_the_daemon_does(tmp_path: Path) -> None:
+def test_node_reconnects_when_the_daemon_is_back(tmp_path: Path) -> None:
     with Command(*DEMO) as first:
         address = first.address()
         port = address.rstrip("/").rsplit(":", 1)[1]
@@ -86,27 +85,27 @@ def test_node_comes_back_when_the_daemon_does(tmp_path: Path) -> None:
             first.process.kill()
             first.wait()
             with Command("listen", "--input", "demo", "--port", port, "--provider", "cpu") as second:
-                told = _told(node)
+                messages = _messages(node)
                 assert second.wait() == 0
-    assert [message["type"] for message in told].count("hello") == 1, "greeted again"
-    assert sum(message["type"] == "emotion" for message in told) >= 4, "with the subscription"
+    assert [message["type"] for message in messages].count("hello") == 1, "greeted on the new connection"
+    assert sum(message["type"] == "emotion" for message in messages) >= 4, "with the subscription"
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>overlay</title>
 <script type="module">
 import { StreamSer } from "http://%(place)s/stream-ser.js";
-const tell = (what) => fetch("/told", { method: "POST", body: JSON.stringify(what) });
+const post = (message) => fetch("/messages", { method: "POST", body: JSON.stringify(message) });
 const ser = new StreamSer("ws://%(place)s/v1/live", { subscribe: { types: ["emotion"], only_final: true } });
-ser.on("hello", (message) => tell(message));
-ser.on("emotion", (message) => tell(message));
+ser.on("hello", post);
+ser.on("emotion", post);
 </script>"""
 
 
 class _Site(ThreadingHTTPServer):
-    """Serves one page, and keeps what it posts."""
+    """Serves one page, and queues what it posts."""
 
     def __init__(self, page: str) -> None:
-        self.told: queue.Queue[dict[str, object]] = queue.Queue()
+        self.posted: queue.Queue[dict[str, object]] = queue.Queue()
         super().__init__(("127.0.0.1", 0), _Handler)
         self.page = page.encode()
 
@@ -121,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.server.page)
 
     def do_POST(self) -> None:
-        self.server.told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.posted.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()
 
@@ -143,12 +142,12 @@ def test_a_page_of_this_machine_follows_the_daemon_in_a_browser(tmp_path: Path) 
             command = ["chromium", *flags, "--remote-debugging-port=0", f"http://127.0.0.1:{site.server_port}/"]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
                 try:
-                    hello, emotion = site.told.get(timeout=PATIENCE_S), site.told.get(timeout=PATIENCE_S)
+                    hello, emotion = site.posted.get(timeout=WAIT), site.posted.get(timeout=WAIT)
                 finally:
                     browser.terminate()
-                    browser.wait(PATIENCE_S)
+                    browser.wait(WAIT)
                     site.shutdown()
-                    serving.join(PATIENCE_S)
+                    serving.join(WAIT)
         daemon.process.terminate()
         assert daemon.wait() == 0
     assert (hello["type"], hello["source"]) == ("hello", "demo.flac")

@@ -1,4 +1,4 @@
-"""Clients that bring their own audio, and plain HTTP, at the real daemon."""
+"""Clients that send their own audio, and plain HTTP, at the real daemon."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from patience import PATIENCE_S
-from process import Command
+from process import WAIT, Command
 from signals import Samples
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -23,8 +22,8 @@ from stream_ser.audio.sources.file import DEMO
 
 pytestmark = pytest.mark.integration
 
-MANY = 50
-"""Clients that speak at once."""
+CLIENTS = 50
+"""Clients that send at once."""
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def demo() -> Samples:
 
 @pytest.fixture(scope="module")
 def expected() -> list[tuple[float, float, str]]:
-    """What the daemon says of the demo when it is its own source."""
+    """The final labels of the demo when it is the daemon's own source."""
     with Command("listen", "--input", "demo", "--port", "0", "--provider", "cpu") as command:
         return asyncio.run(_finals_of(command.address()))
 
@@ -68,13 +67,13 @@ def _finals(messages: list[protocol.ServerMessage]) -> list[tuple[float, float, 
     ]
 
 
-async def _speak(
+async def _upload(
     address: str, data: bytes, start: str, *, piece: int, every: float = 0.0, later: float = 0.0
 ) -> list[protocol.ServerMessage]:
-    """Send audio in pieces, ``every`` so many seconds; give all that came."""
+    """Send audio in pieces, ``every`` so many seconds, beginning ``later``; return all messages."""
     await asyncio.sleep(later)
     async with connect(address, max_queue=None) as client:
-        heard = asyncio.create_task(_collect(client))
+        received = asyncio.create_task(_collect(client))
         await client.send(start)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -82,8 +81,8 @@ async def _speak(
             await asyncio.sleep(max(0.0, began + number * every - loop.time()))
             await client.send(data[begin : begin + piece])
         await client.send('{"type":"audio_end"}')
-        async with asyncio.timeout(PATIENCE_S):
-            messages = await heard
+        async with asyncio.timeout(WAIT):
+            messages = await received
         assert client.close_code == 1000
     assert [message.seq for message in messages] == list(range(len(messages)))
     return messages
@@ -97,11 +96,11 @@ def _pcm(samples: Samples) -> bytes:
     return (samples * 32_768.0).round().clip(-32_768, 32_767).astype("<i2").tobytes()
 
 
-def test_a_recording_sent_at_once_gets_the_labels_that_the_daemon_gives_it(
+def test_a_recording_sent_at_once_gets_the_labels_of_the_daemons_own_source(
     daemon: str, demo: Samples, expected: list[tuple[float, float, str]]
 ) -> None:
     start = '{"type":"audio_start","sample_rate":16000}'
-    messages = asyncio.run(_speak(f"{daemon}v1/stream?mode=batch", _pcm(demo), start, piece=100_003))
+    messages = asyncio.run(_upload(f"{daemon}v1/stream?mode=batch", _pcm(demo), start, piece=100_003))
     hello, *_, last = messages
     assert isinstance(hello, protocol.Hello)
     assert (hello.source, hello.time, hello.recording) == ("", 0.0, False)
@@ -114,43 +113,43 @@ def test_a_recording_sent_at_once_gets_the_labels_that_the_daemon_gives_it(
 
 
 @pytest.mark.parametrize(("rate", "channels", "form"), [(48_000, 2, "f32le"), (8_000, 1, "s16le"), (44_100, 1, "f32le")])
-def test_other_formats_are_heard(daemon: str, demo: Samples, rate: int, channels: int, form: str) -> None:
+def test_other_formats_are_processed(daemon: str, demo: Samples, rate: int, channels: int, form: str) -> None:
     samples = np.repeat(resample(demo[: 7 * 16_000], 16_000, rate)[:, None], channels, axis=1)
     data = samples.astype("<f4").tobytes() if form == "f32le" else _pcm(samples)
     start = json.dumps({"type": "audio_start", "sample_rate": rate, "channels": channels, "format": form})
-    messages = asyncio.run(_speak(f"{daemon}v1/stream?mode=batch", data, start, piece=50_001))
+    messages = asyncio.run(_upload(f"{daemon}v1/stream?mode=batch", data, start, piece=50_001))
     assert len(_finals(messages)) == 1
     assert isinstance(messages[-1], protocol.Status)
     assert messages[-1].time == pytest.approx(7.0, abs=0.001)
 
 
-def test_many_who_speak_at_once_get_the_labels_of_one_alone(
+def test_many_clients_at_once_get_the_labels_of_one_alone(
     daemon: str, demo: Samples, expected: list[tuple[float, float, str]]
 ) -> None:
-    async def all_of_them() -> list[list[protocol.ServerMessage]]:
+    async def upload_all() -> list[list[protocol.ServerMessage]]:
         start, data = '{"type":"audio_start","sample_rate":16000}', _pcm(demo)
         address = f"{daemon}v1/stream"
         return await asyncio.gather(
-            *(_speak(address, data, start, piece=3_200, every=0.1, later=0.013 * number) for number in range(MANY))
+            *(_upload(address, data, start, piece=3_200, every=0.1, later=0.013 * number) for number in range(CLIENTS))
         )
 
-    for messages in asyncio.run(all_of_them()):
+    for messages in asyncio.run(upload_all()):
         assert _finals(messages) == expected
         assert not [message for message in messages if isinstance(message, protocol.Gap | protocol.Error)]
 
 
-def test_live_audio_that_comes_too_fast_is_refused_and_others_notice_nothing(daemon: str, demo: Samples) -> None:
+def test_live_audio_that_comes_too_fast_is_dropped_and_counted(daemon: str, demo: Samples) -> None:
     start = '{"type":"audio_start","sample_rate":16000}'
-    messages = asyncio.run(_speak(f"{daemon}v1/stream", _pcm(demo), start, piece=32_000))
+    messages = asyncio.run(_upload(f"{daemon}v1/stream", _pcm(demo), start, piece=32_000))
     codes = {message.code for message in messages if isinstance(message, protocol.Error)}
     gaps = [message for message in messages if isinstance(message, protocol.Gap) and message.reason != "slow_client"]
     assert codes == {"rate_limited"}
     assert {gap.reason for gap in gaps} == {"rate_limited"}
     assert isinstance(messages[-1], protocol.Status)
-    assert messages[-1].time == pytest.approx(len(demo) / 16_000, abs=0.01), "what was refused still takes its time"
+    assert messages[-1].time == pytest.approx(len(demo) / 16_000, abs=0.01), "what was dropped still takes its time"
 
 
-def test_a_ping_is_answered_with_the_time_of_ones_own_audio(daemon: str) -> None:
+def test_a_ping_is_answered_with_the_time_of_the_clients_own_audio(daemon: str) -> None:
     async def ping() -> list[protocol.ServerMessage]:
         async with connect(f"{daemon}v1/stream?mode=batch") as client:
             await client.send('{"type":"audio_start","sample_rate":16000}')
@@ -161,22 +160,22 @@ def test_a_ping_is_answered_with_the_time_of_ones_own_audio(daemon: str) -> None
             await client.send('{"type":"ping","id":"x"}')
             return [*found, *[message async for message in messages]]
 
-    told = asyncio.run(ping())
-    assert isinstance(told[-1], protocol.Status)
-    assert told[-1].time == 5.0
-    beats = [message for message in told if isinstance(message, protocol.Heartbeat)]
+    received = asyncio.run(ping())
+    assert isinstance(received[-1], protocol.Status)
+    assert received[-1].time == 5.0
+    beats = [message for message in received if isinstance(message, protocol.Heartbeat)]
     assert all(0.0 <= beat.time <= 5.0 and beat.id == "x" for beat in beats)
 
 
 def _get(address: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(address.replace("ws", "http", 1).rstrip("/") + path, timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(address.replace("ws", "http", 1).rstrip("/") + path, timeout=WAIT) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
 
 
-def test_one_can_look_inside(daemon: str, demo: Samples) -> None:
+def test_plain_http_gives_health_info_schema_and_metrics(daemon: str, demo: Samples) -> None:
     status, text = _get(daemon, "/healthz")
     health = json.loads(text)
     assert status == 200
@@ -187,7 +186,7 @@ def test_one_can_look_inside(daemon: str, demo: Samples) -> None:
     assert json.loads(_get(daemon, "/v1/schema")[1]) == json.loads(json.dumps(protocol.schema()))
 
     start = '{"type":"audio_start","sample_rate":16000}'
-    asyncio.run(_speak(f"{daemon}v1/stream?mode=batch", _pcm(demo), start, piece=100_000))
+    asyncio.run(_upload(f"{daemon}v1/stream?mode=batch", _pcm(demo), start, piece=100_000))
     status, text = _get(daemon, "/metrics")
     assert status == 200
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -196,13 +195,13 @@ def test_one_can_look_inside(daemon: str, demo: Samples) -> None:
     assert float(values["stream_ser_streams"]) == 1.0
     assert float(values["stream_ser_clients"]) == 0.0
     assert float(values["stream_ser_source_up"]) == 1.0
-    assert float(values['stream_ser_stage_seconds_count{stage="answer"}']) > 100
+    assert float(values['stream_ser_stage_seconds_count{stage="inference"}']) > 100
     assert float(values["process_resident_memory_bytes"]) > 5e7
     for label in ("angry", "calm", "fearful"):
-        assert label not in text, "how somebody felt is no metric"
+        assert label not in text, "labels are no metric"
 
 
-def test_a_daemon_that_hears_nothing_is_not_well() -> None:
+def test_a_daemon_without_its_source_is_unhealthy() -> None:
     with Command("listen", "--device", "no such device", "--port", "0", "--provider", "cpu") as command:
         status, text = _get(command.address(), "/healthz")
         assert status == 503

@@ -7,7 +7,7 @@ import pytest
 from certificates import write_certificate
 from websockets.datastructures import Headers
 
-from stream_ser.server.auth import BEARER_PROTOCOL, AccessError, is_loopback, read_token, shows_token, tls
+from stream_ser.server.auth import BEARER_SUBPROTOCOL_PREFIX, AccessError, is_authorized, is_loopback, read_token, tls
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +40,7 @@ def test_another_address_needs_a_token() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "short", "with spaces in it, long enough", "ümlauts-are-no-tokens"])
-def test_a_token_that_is_not_fit_is_refused_and_not_told(tmp_path: Path, content: str) -> None:
+def test_a_token_that_is_unusable_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
     with pytest.raises(AccessError, match="must have at least 16 letters") as caught:
         read_token(_file(tmp_path, content), "127.0.0.1")
     assert not content or content not in str(caught.value)
@@ -57,7 +57,7 @@ def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "shown"),
+    ("headers", "authorized"),
     [
         ({}, False),
         ({"Authorization": f"Bearer {TOKEN}"}, True),
@@ -65,14 +65,14 @@ def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"Authorization": f"Basic {TOKEN}"}, False),
         ({"Authorization": f"Bearer {TOKEN}x"}, False),
         ({"Authorization": "Bearer"}, False),
-        ({"Sec-WebSocket-Protocol": f"stream-ser.v1, {BEARER_PROTOCOL}{TOKEN}"}, True),
-        ({"Sec-WebSocket-Protocol": f"{BEARER_PROTOCOL}wrong"}, False),
+        ({"Sec-WebSocket-Protocol": f"stream-ser.v1, {BEARER_SUBPROTOCOL_PREFIX}{TOKEN}"}, True),
+        ({"Sec-WebSocket-Protocol": f"{BEARER_SUBPROTOCOL_PREFIX}wrong"}, False),
         ({"Sec-WebSocket-Protocol": TOKEN}, False),
-        ({"Authorization": "Bearer wrong", "Sec-WebSocket-Protocol": f"{BEARER_PROTOCOL}{TOKEN}"}, True),
+        ({"Authorization": "Bearer wrong", "Sec-WebSocket-Protocol": f"{BEARER_SUBPROTOCOL_PREFIX}{TOKEN}"}, True),
     ],
 )
-def test_a_request_shows_the_token_or_not(headers: dict[str, str], shown: bool) -> None:
-    assert shows_token(Headers(headers), TOKEN) is shown
+def test_a_request_carries_the_token_or_not(headers: dict[str, str], authorized: bool) -> None:
+    assert is_authorized(Headers(headers), TOKEN) is authorized
 
 
 def test_tls_needs_a_certificate_and_its_key(tmp_path: Path) -> None:

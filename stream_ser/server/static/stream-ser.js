@@ -5,15 +5,15 @@
 //   ser.on("emotion", (message) => console.log(message.label, message.confidence));
 
 const PROTOCOL = "stream-ser.v1";
-const FIRST_PAUSE = 200;
-const LONGEST_PAUSE = 5000;
+const MIN_RETRY_DELAY_MS = 200;
+const MAX_RETRY_DELAY_MS = 5000;
 
 export class StreamSer {
   #url;
   #options;
   #socket = null;
   #listeners = new Map();
-  #pause = FIRST_PAUSE;
+  #retryDelayMs = MIN_RETRY_DELAY_MS;
   #timer = null;
   #closed = false;
 
@@ -23,20 +23,20 @@ export class StreamSer {
     this.#connect();
   }
 
-  /** Calls `listener` with every message of a type, or of all with "*"; returns what ends that. */
+  /** Calls `listener` with every message of a type, or of all with "*"; returns a function that ends that. */
   on(type, listener) {
     if (!this.#listeners.has(type)) this.#listeners.set(type, new Set());
     this.#listeners.get(type).add(listener);
     return () => this.#listeners.get(type).delete(listener);
   }
 
-  /** From now on only these messages, also after the connection broke. */
-  subscribe(wanted) {
-    this.#options = { ...this.#options, subscribe: wanted };
-    if (this.#socket?.readyState === 1) this.#ask(wanted);
+  /** Changes the subscription from now on, also after the connection broke. */
+  subscribe(subscription) {
+    this.#options = { ...this.#options, subscribe: subscription };
+    if (this.#socket?.readyState === 1) this.#sendSubscribe(subscription);
   }
 
-  /** Ends it; no message comes any more. */
+  /** Closes the connection; no message comes any more. */
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -46,34 +46,36 @@ export class StreamSer {
   }
 
   #connect() {
-    const { token, WebSocket = globalThis.WebSocket, subscribe } = this.#options;
+    const { token, WebSocket = globalThis.WebSocket } = this.#options;
     if (!WebSocket) throw new Error("no WebSocket here: give one as options.WebSocket, for example that of the package ws");
     const protocols = token === undefined ? [PROTOCOL] : [PROTOCOL, `stream-ser.token.${token}`];
     const socket = new WebSocket(this.#url, protocols);
     this.#socket = socket;
-    socket.onopen = () => subscribe && this.#ask(this.#options.subscribe);
-    socket.onmessage = ({ data }) => this.#tell(JSON.parse(data));
-    // Of a failed handshake, browsers tell by both, and some Node by an error alone.
+    socket.onopen = () => {
+      if (this.#options.subscribe) this.#sendSubscribe(this.#options.subscribe);
+    };
+    socket.onmessage = ({ data }) => this.#dispatch(JSON.parse(data));
+    // After a failed handshake, browsers fire both events, and some versions of Node an error alone.
     socket.onclose = socket.onerror = () => {
       if (this.#socket !== socket) return;
       this.#socket = null;
-      this.#again();
+      this.#reconnectLater();
     };
   }
 
-  #ask(wanted) {
-    this.#socket.send(JSON.stringify({ ...wanted, type: "subscribe" }));
+  #sendSubscribe(subscription) {
+    this.#socket.send(JSON.stringify({ ...subscription, type: "subscribe" }));
   }
 
-  #tell(message) {
+  #dispatch(message) {
     if (this.#closed) return;
-    this.#pause = FIRST_PAUSE;
+    this.#retryDelayMs = MIN_RETRY_DELAY_MS;
     for (const type of [message.type, "*"]) for (const listener of this.#listeners.get(type) ?? []) listener(message);
   }
 
-  #again() {
+  #reconnectLater() {
     if (this.#closed) return;
-    this.#timer = setTimeout(() => this.#connect(), this.#pause);
-    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
+    this.#timer = setTimeout(() => this.#connect(), this.#retryDelayMs);
+    this.#retryDelayMs = Math.min(2 * this.#retryDelayMs, MAX_RETRY_DELAY_MS);
   }
 }
