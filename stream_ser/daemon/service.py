@@ -42,7 +42,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 # It needs no other system's calls, and no change of the kernel's personality.
 SystemCallArchitectures=native
 LockPersonality=yes
-# What it is told to write (--json, --out) is the user's alone.
+# What it writes (--record) is the user's alone.
 UMask=0077
 # Not here: MemoryDenyWriteExecute and PrivateDevices, which CUDA does not survive; what needs a mount namespace,
 # which a user's service manager may not have.
