@@ -12,7 +12,8 @@ from stream_ser import protocol
 from stream_ser.bench import timing
 from stream_ser.bench.speech import speech
 from stream_ser.bench.timing import Spread
-from stream_ser.core.engine import Engine, Stream
+from stream_ser.core.engine import Engine
+from stream_ser.core.stream import Stream
 from stream_ser.events import Event
 
 STREAM_COUNTS = (1, 10, 50, 100, 200, 300, 400, 800, 1_600)

@@ -18,6 +18,8 @@ from stream_ser.bench.soak import Sample
 from stream_ser.bench.stages import stages
 from stream_ser.bench.timing import Spread
 from stream_ser.core.engine import Engine
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import ProviderChoice, ProviderError
 from stream_ser.provenance import origin
 
@@ -47,9 +49,9 @@ def measure(choice: ProviderChoice, hop: float, window: float, console: Console)
     Raises:
         ProviderError: the provider does not run.
     """
-    engine = Engine.open(provider=choice, hop=hop, window=window)
-    provider = engine.classifier.provider
-    console.print(f"[bold]{provider}[/], a hop of {1e3 * hop:g} ms, a window of {window:g} s")
+    classifier = load_classifier(None, MfccSettings(), choice, window)
+    engine = Engine.over(classifier, hop)
+    console.print(f"[bold]{classifier.provider}[/], a hop of {1e3 * hop:g} ms, a window of {window:g} s")
 
     def show(name: str, spread: Spread, suffix: str = "") -> None:
         console.print(f"  {name:<28}{spread.p50:>9.2f} ms, p99 {spread.p99:>8.2f} ms{suffix}", highlight=False)
@@ -57,7 +59,7 @@ def measure(choice: ProviderChoice, hop: float, window: float, console: Console)
     def show_point(point: Load) -> None:
         show(f"{point.n} streams", point.time, f", {point.cpu_percent:.0f} % of a core")
 
-    by_stage = stages(engine)
+    by_stage = stages(classifier, hop)
     for name, spread in by_stage.items():
         show(name, spread)
     alone = load(engine, 1, timing.HOPS).time
@@ -73,7 +75,7 @@ def measure(choice: ProviderChoice, hop: float, window: float, console: Console)
         highlight=False,
     )
     return {
-        "provider": provider,
+        "provider": classifier.provider,
         "hop_ms": {**asdict(alone), "stages": {name: asdict(spread) for name, spread in by_stage.items()}},
         "end_to_end_ms": asdict(end_to_end),
         "streams": [

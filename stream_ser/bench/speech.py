@@ -7,7 +7,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stream_ser.audio.sources.file import DEMO
-from stream_ser.speech.detector import VoiceActivity
+from stream_ser.speech.detector import VoiceActivity, detect
 from stream_ser.speech.gate import SpeechGate
 
 Samples = NDArray[np.float32]
@@ -23,5 +23,5 @@ def speech(seconds: float, sample_rate: int) -> Samples:
 def _utterances(samples: Samples) -> list[tuple[int, int]]:
     """First and last sample of each utterance."""
     gate = SpeechGate()
-    changes = [change for frame in VoiceActivity().push(samples) if (change := gate.update(frame))]
+    changes = [change for frame in detect(VoiceActivity(), samples) if (change := gate.update(frame))]
     return [(change.start, change.end) for change in changes if change.end is not None]

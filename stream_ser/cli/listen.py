@@ -98,7 +98,7 @@ def _run_with_labels(settings: Settings, flags: dict[str, object]) -> None:
 
 
 def _print_start(console: Console, address: str, daemon: Daemon, settings: Settings) -> None:
-    classifier = daemon.engine.classifier
+    classifier = daemon.classifier
     token = "" if settings.token_file is None else f" --token-file {settings.token_file}"
     for line in (
         _describe(daemon.source),

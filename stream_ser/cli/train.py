@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from stream_ser.errors import UserError
+from stream_ser.errors import UserError, install_hint
 
 data_app = typer.Typer(help="Download the RAVDESS data set, or check a copy of it.", no_args_is_help=True)
 
@@ -103,6 +103,6 @@ def _training() -> Iterator[None]:
     """Report missing training packages in one line."""
     missing = [module for module in ("stream_ser_train", "tensorflow", "tf2onnx", "sklearn") if find_spec(module) is None]
     if missing:
-        raise UserError(f"training needs {', '.join(missing)}; install with: pip install 'stream-ser[train]'")
+        raise UserError(f"training needs {', '.join(missing)}; {install_hint('train')}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     yield

@@ -23,12 +23,14 @@ from stream_ser.daemon.metrics import CONTENT_TYPE, Metrics
 from stream_ser.daemon.reload import reload
 from stream_ser.daemon.sd_notify import notify
 from stream_ser.daemon.settings import Settings
-from stream_ser.daemon.state import ENDED, LISTENING, STOPPING, DaemonState
+from stream_ser.daemon.state import DaemonState
 from stream_ser.daemon.watchdog import Watchdog
 from stream_ser.errors import UserError
 from stream_ser.events import Event, Gap
-from stream_ser.models.classifier import Classifier
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.outputs.recorder import Recorder
+from stream_ser.protocol import StreamState
 from stream_ser.server.app import Server
 from stream_ser.server.auth import Access, read_token, tls
 from stream_ser.server.http import Page, Pages, json_page
@@ -77,15 +79,14 @@ class Daemon:
         token = read_token(settings.token_file, settings.host)
         self._access = Access(token, settings.allow_origin, tls(settings.tls_cert, settings.tls_key))
         self._metrics = Metrics()
-        self.engine = Engine.open(
-            settings.models, settings.provider, hop=settings.hop, window=settings.window, observer=self._metrics
-        )
-        self.state = DaemonState(self.engine, source, settings.record)
+        self.classifier = load_classifier(settings.models, MfccSettings(), settings.provider, settings.window)
+        self._engine = Engine.over(self.classifier, settings.hop, self._metrics)
+        self.state = DaemonState(source, self.classifier, settings.hop, settings.record)
         self._recorder: Recorder | None = None
         if settings.record is not None:
             self._recorder = Recorder(
                 settings.record,
-                self.engine.sample_rate,
+                self._engine.sample_rate,
                 lambda: self.state.hello(0.0),
                 lambda reason: _call_on(self._loop, self._on_recorder_failure, reason),
             )
@@ -105,14 +106,14 @@ class Daemon:
         """
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
-        host = EngineHost(self.engine, self._on_engine_failure)
+        host = EngineHost(self._engine, self._on_engine_failure)
         rate = self.source.sample_rate or DEFAULT_RATE_HZ
         self._stream = host.open_stream(rate, self._on_events, self._on_stream_end, self._recorder)
         uploads = Uploads(host, self.state.upload_hello, self._metrics.count_events)
         pages = _pages(self.state, self._metrics, host, self._stream, lambda: self._server.clients)
         greeting = partial(self.state.greeting, self._stream)
         self._server = Server(greeting, lambda: self.time, uploads, pages, self._access, self._metrics)
-        with _signal_handlers(self._loop, lambda: self._finish(STOPPING), self._reload):
+        with _signal_handlers(self._loop, lambda: self._finish(StreamState.STOPPING), self._reload):
             address = await self._server.start(self._settings.host, self._settings.port)
             host.start()
             try:
@@ -127,7 +128,7 @@ class Daemon:
         self.state.started_at = time.time()
         self.source.start(self._stream.ring, lambda *change: _call_on(self._loop, self._on_source_change, *change))
         self._on_started(address, self)
-        _log_start(address, self.source, self.engine.classifier, self.state)
+        _log_start(address, self.source, self.classifier, self.state)
 
         watchdog = Watchdog(host, self._stream, self.state, address, lambda: self._server.clients, self._publish_status)
         reporting = asyncio.create_task(watchdog.run())
@@ -140,7 +141,7 @@ class Daemon:
         await asyncio.to_thread(self.source.stop)
         await host.stop()
         self._publish_status()
-        logs.info("stopping", state=self.state.activity, stream_time=self.time)
+        logs.info("stopping", state=self.state.activity.value, stream_time=self.time)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
         broken = self._failure is not None and not isinstance(self._failure, UserError)
@@ -158,7 +159,7 @@ class Daemon:
     def _reload(self) -> None:
         self._settings = reload(self._settings, self._load_settings, self.source)
 
-    def _finish(self, activity: str) -> None:
+    def _finish(self, activity: StreamState) -> None:
         """Stop; the first reason to do so is the one that clients get."""
         if not self._done.is_set():
             self.state.activity = activity
@@ -177,7 +178,7 @@ class Daemon:
         self._metrics.set_source_up(change is SourceState.RESTORED)
         self._publish_status()
         if change is SourceState.RESTORED:
-            self.state.activity = LISTENING
+            self.state.activity = StreamState.LISTENING
         _log_source(change, self.source, reason)
 
     def _on_stream_end(self, failure: BaseException | None) -> None:
@@ -186,12 +187,12 @@ class Daemon:
             self._failure = failure
         elif self.source.failure is not None:
             self._failure = AudioError(f"{self.source.name} broke off: {self.source.failure}; the file is damaged")
-        self._finish(ENDED if failure is None else STOPPING)
+        self._finish(StreamState.ENDED if failure is None else StreamState.STOPPING)
 
     def _on_engine_failure(self, error: BaseException) -> None:
         logs.error("engine_failed", error=repr(error))
         self._failure = error
-        self._finish(STOPPING)
+        self._finish(StreamState.STOPPING)
 
     def _on_recorder_failure(self, reason: str) -> None:
         self.state.recording = None

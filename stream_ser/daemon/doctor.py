@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream_ser.audio.devices import Device, find_device, input_devices, supported_rates
-from stream_ser.core.engine import Engine
 from stream_ser.daemon.app import open_source
 from stream_ser.daemon.settings import Settings
 from stream_ser.errors import UserError
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, LIVE, load_bundle
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import CPU
 from stream_ser.server.auth import read_token, tls
 
@@ -97,7 +97,7 @@ def _installed() -> dict[str, str]:
 
 
 def _provider(settings: Settings) -> list[str]:
-    classifier = Engine.open(settings.models, settings.provider, window=settings.window).classifier
+    classifier = load_classifier(settings.models, MfccSettings(), settings.provider, settings.window)
     return [f"{classifier.provider} ({classifier.reason})"]
 
 

@@ -11,17 +11,9 @@ import msgspec
 
 from stream_ser import __version__, protocol
 from stream_ser.audio.sources.source import Source, SourceState
-from stream_ser.core.engine import Engine
 from stream_ser.events import NO_SPEECH, Emotion, Event, SpeechEnd
-
-LISTENING = "listening"
-"""The source gives audio."""
-
-ENDED = "ended"
-"""The source is over."""
-
-STOPPING = "stopping"
-"""The process was told to stop, or something failed."""
+from stream_ser.models.classifier import Classifier
+from stream_ser.protocol import StreamState
 
 HUNG_AFTER_S = 5.0
 """Time without progress of the worker, or of a source that is not known to be lost, after which something hangs."""
@@ -56,15 +48,15 @@ class DaemonState:
     """The state of the daemon's own source, its label and its recording.
 
     Args:
-        engine: what processes the source.
         source: the daemon's own.
+        classifier: what labels it.
+        hop: seconds between two answers.
         recording: folder that is written to; None while nothing is recorded.
     """
 
-    def __init__(self, engine: Engine, source: Source, recording: Path | None) -> None:
-        self._engine, self._source = engine, source
-        self.activity = LISTENING
-        """:data:`LISTENING`, :data:`ENDED`, :data:`STOPPING` or a :class:`SourceState`."""
+    def __init__(self, source: Source, classifier: Classifier, hop: float, recording: Path | None) -> None:
+        self._source, self._classifier, self._hop = source, classifier, hop
+        self.activity = StreamState.LISTENING
         self.reason = ""
         """Why the source is lost; else empty."""
         self.label = NO_SPEECH
@@ -75,7 +67,7 @@ class DaemonState:
 
     @property
     def is_listening(self) -> bool:
-        return self.activity == LISTENING
+        return self.activity is StreamState.LISTENING
 
     def apply(self, event: Event) -> None:
         """Follow the label."""
@@ -86,14 +78,14 @@ class DaemonState:
 
     def source_changed(self, change: SourceState, reason: str) -> None:
         """The source was lost or restored. A status with ``source_restored`` is sent once, then it is listening again."""
-        self.activity, self.reason = change.value, reason
+        self.activity, self.reason = StreamState(change.value), reason
 
     def counts(self, stream: StreamProgress) -> Counts:
         return Counts(stream.repaired, stream.clipped, self._source.overflows)
 
     def hello(self, stream_time: float) -> protocol.Hello:
         """What the source and the models are, ``stream_time`` seconds after the start."""
-        classifier = self._engine.classifier
+        classifier = self._classifier
         return protocol.Hello(
             protocol=protocol.VERSION,
             version=__version__,
@@ -103,8 +95,8 @@ class DaemonState:
             started_at=self.started_at,
             time=stream_time,
             labels=classifier.labels,
-            hop=self._engine.hop,
-            window=self._engine.window,
+            hop=self._hop,
+            window=classifier.window,
             models=classifier.versions,
             provider=classifier.provider,
             provider_reason=classifier.reason,
@@ -121,7 +113,7 @@ class DaemonState:
         """The status of the daemon's own source."""
         counts = self.counts(stream)
         return protocol.Status(
-            state=self.activity,
+            state=self.activity.value,
             reason=self.reason,
             time=stream.time,
             label=self.label,
@@ -144,16 +136,18 @@ class DaemonState:
         """
         return {
             "ok": self.is_listening and worker_age_s < HUNG_AFTER_S,
-            "state": self.activity,
+            "state": self.activity.value,
             "reason": self.reason,
             "source": self._source.name,
             "worker_age_s": round(worker_age_s, 3),
-            "provider": self._engine.classifier.provider,
+            "provider": self._classifier.provider,
             "clients": clients,
         }
 
     def summary(self, address: str, clients: int) -> str:
         """One line for the service manager."""
-        activity = f"{LISTENING} to {self._source.name}" if self.is_listening else f"{self.activity}: {self.reason}"
+        activity = (
+            f"{self.activity.value} to {self._source.name}" if self.is_listening else f"{self.activity.value}: {self.reason}"
+        )
         recording = "" if self.recording is None else f"; RECORDING to {self.recording}"
-        return f"{activity}, {self.label}; {clients} clients at {address}; {self._engine.classifier.provider}{recording}"
+        return f"{activity}, {self.label}; {clients} clients at {address}; {self._classifier.provider}{recording}"

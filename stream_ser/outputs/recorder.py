@@ -76,11 +76,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def heard(self, samples: Samples) -> None:
+    def on_samples(self, samples: Samples) -> None:
         """Write the next samples of the stream, in [-1, 1]."""
         self._enqueue(samples)
 
-    def lost(self, samples: int) -> None:
+    def on_loss(self, samples: int) -> None:
         """Skip samples of the stream that were lost."""
         self._enqueue(samples)
 

@@ -8,10 +8,12 @@ import pytest
 from stream_ser import protocol
 from stream_ser.audio.sources.file import DEMO, FileSource
 from stream_ser.audio.sources.source import SourceState
-from stream_ser.core.engine import Engine
-from stream_ser.daemon.state import ENDED, HUNG_AFTER_S, LISTENING, Counts, DaemonState
+from stream_ser.daemon.state import HUNG_AFTER_S, Counts, DaemonState
 from stream_ser.events import NO_SPEECH, Emotion, SpeechEnd, SpeechStart
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import CPU, ProviderChoice
+from stream_ser.protocol import StreamState
 
 pytestmark = pytest.mark.unit
 
@@ -25,8 +27,8 @@ class Progress:
 
 @pytest.fixture
 def state(bundles: Path) -> DaemonState:
-    engine = Engine.open(bundles, ProviderChoice.CPU, hop=0.2, window=2.0)
-    return DaemonState(engine, FileSource(DEMO, realtime=True), None)
+    classifier = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 2.0)
+    return DaemonState(FileSource(DEMO, realtime=True), classifier, 0.2, None)
 
 
 def emotion(label: str) -> Emotion:
@@ -59,7 +61,7 @@ def test_a_greeting_is_hello_and_status(state: DaemonState) -> None:
 
 def test_status_holds_the_counts(state: DaemonState) -> None:
     status = state.status(Progress())
-    assert (status.state, status.reason, status.label) == (LISTENING, "", NO_SPEECH)
+    assert (status.state, status.reason, status.label) == ("listening", "", NO_SPEECH)
     assert (status.repaired, status.clipped, status.overflows) == (3, 4, 0)
     assert state.counts(Progress()) == Counts(3, 4, 0)
 
@@ -83,9 +85,9 @@ def test_a_recording_is_shown_everywhere_while_it_lasts(state: DaemonState) -> N
 
 
 def test_health_is_good_only_while_it_listens_and_the_worker_goes_on(state: DaemonState) -> None:
-    assert state.health(0.0, 2) == {
-        "ok": True, "state": LISTENING, "reason": "", "source": "demo.flac", "worker_age_s": 0.0, "provider": CPU, "clients": 2,
-    }  # fmt: skip
+    health = state.health(0.25, 2)
+    assert (health["ok"], health["state"], health["reason"]) == (True, "listening", "")
+    assert (health["source"], health["worker_age_s"], health["provider"], health["clients"]) == ("demo.flac", 0.25, CPU, 2)
     assert not state.health(HUNG_AFTER_S, 0)["ok"]
     state.source_changed(SourceState.LOST, "unplugged")
     health = state.health(0.0, 0)
@@ -97,5 +99,5 @@ def test_the_summary_names_source_label_and_clients(state: DaemonState) -> None:
     assert state.summary("ws://127.0.0.1:1/", 3) == f"listening to demo.flac, sad; 3 clients at ws://127.0.0.1:1/; {CPU}"
     state.source_changed(SourceState.LOST, "unplugged")
     assert state.summary("ws://127.0.0.1:1/", 0).startswith("source_lost: unplugged, sad; 0 clients")
-    state.activity = ENDED
+    state.activity = StreamState.ENDED
     assert not state.is_listening

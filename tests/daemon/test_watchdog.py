@@ -12,9 +12,10 @@ import pytest
 from stream_ser.audio.ring import SampleRing, WakeEvent
 from stream_ser.audio.sources.file import DEMO, FileSource
 from stream_ser.audio.sources.source import SourceState
-from stream_ser.core.engine import Engine
 from stream_ser.daemon.state import HUNG_AFTER_S, DaemonState
 from stream_ser.daemon.watchdog import COUNTS_INTERVAL_S, Watchdog
+from stream_ser.features import MfccSettings
+from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import ProviderChoice
 
 pytestmark = pytest.mark.unit
@@ -66,8 +67,8 @@ def scene(tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        engine = Engine.open(bundles, ProviderChoice.CPU)
-        yield Scene(manager, DaemonState(engine, FileSource(DEMO, realtime=True), None))
+        classifier = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0)
+        yield Scene(manager, DaemonState(FileSource(DEMO, realtime=True), classifier, 0.1, None))
 
 
 def test_it_reports_while_worker_and_source_go_on(scene: Scene) -> None:

@@ -22,8 +22,8 @@ from stream_ser.audio.sources.file import DEMO
 
 pytestmark = pytest.mark.integration
 
-BACK = 5.0
-"""Seconds within which a microphone that is back must be heard, but for the voice itself."""
+RECOVERY_S = 5.0
+"""Within which a microphone that is back must give labels, but for the voice itself."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def ends(follower: Follower) -> int:
     return len(follower.of(protocol.SpeechEnd))
 
 
-def test_a_voice_at_the_microphone_is_told_and_silence_is_not(sound: SoundServer, sentence: Path) -> None:
+def test_a_voice_at_the_microphone_is_labelled_and_silence_is_not(sound: SoundServer, sentence: Path) -> None:
     with listening(sound) as (command, follower):
         (hello,) = follower.of(protocol.Hello)
         assert (hello.source, hello.host_api, hello.sample_rate) == ("pulse", "ALSA", 44_100)
@@ -107,9 +107,9 @@ def test_a_microphone_that_is_unplugged_is_waited_for(sound: SoundServer, senten
         (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
         assert lost.reason.startswith("pulse: ")
         sound.add("room")
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", RECOVERY_S)
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after", RECOVERY_S)
     (gap,) = follower.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 1.0  # type: ignore[operator]
@@ -124,13 +124,13 @@ def test_a_sound_server_that_is_killed_is_waited_for(sound: SoundServer, sentenc
         follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
         assert command.process.poll() is None
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", RECOVERY_S)
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 1, "a label after", RECOVERY_S)
     assert [gap.reason for gap in follower.of(protocol.Gap)] == ["source_lost"]
 
 
-def test_a_sound_system_that_stands_still_is_waited_for(sound: SoundServer, sentence: Path) -> None:
+def test_a_sound_system_that_hangs_is_waited_for(sound: SoundServer, sentence: Path) -> None:
     with listening(sound) as (_, follower):
         sound.play(sentence)
         follower.wait_until(lambda: ends(follower) == 1, "a label before")
@@ -139,9 +139,9 @@ def test_a_sound_system_that_stands_still_is_waited_for(sound: SoundServer, sent
             follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
         finally:
             sound.thaw()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "the return", RECOVERY_S)
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) == 2, "a label after", RECOVERY_S)
     (gap,) = follower.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 0.5  # type: ignore[operator]
@@ -156,20 +156,20 @@ def test_a_microphone_that_is_not_there_yet_is_waited_for(sound: SoundServer, se
         command.wait_for("no input device.*waiting for it")
         assert follower.of(protocol.Hello)[0].sample_rate == 0
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "it", BACK)
+        follower.wait_until(lambda: "source_restored" in follower.states(), "it", RECOVERY_S)
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+        follower.wait_until(lambda: ends(follower) == 1, "a label", RECOVERY_S)
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
-def test_a_microphone_of_another_rate_is_heard(sound: SoundServer, sentence: Path, rate: int) -> None:
+def test_a_microphone_of_another_rate_is_captured(sound: SoundServer, sentence: Path, rate: int) -> None:
     sound.add("other", rate)
     with listening(sound) as (_, follower):
         sound.play(sentence, "other")
         follower.wait_until(lambda: ends(follower) == 1, "a label")
 
 
-def test_of_two_microphones_the_other_is_not_heard(sound: SoundServer, sentence: Path) -> None:
+def test_of_two_microphones_one_is_captured(sound: SoundServer, sentence: Path) -> None:
     sound.add("other")
     with listening(sound) as (command, follower):
         sound.play(sentence, "room")
@@ -186,7 +186,7 @@ def test_a_default_that_changes_is_survived(sound: SoundServer, sentence: Path) 
         sound.add("other")  # and makes it the default, which "pulse" stands for
         for name in ("room", "other"):  # the sound server decides whether it moves who listens
             sound.play(sentence, name)
-        follower.wait_until(lambda: ends(follower) >= 2, "a label after", BACK)
+        follower.wait_until(lambda: ends(follower) >= 2, "a label after", RECOVERY_S)
 
 
 def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
@@ -195,7 +195,7 @@ def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
         assert any("pulse" in line and "Hz" in line for line in command.lines)
 
 
-def test_no_input_device_says_what_to_do() -> None:
+def test_without_an_input_device_the_error_names_a_remedy() -> None:
     nowhere = {"PULSE_SERVER": "unix:/nowhere"}
     with Command("devices", env=nowhere) as command:
         if command.wait() == 0:
@@ -204,9 +204,7 @@ def test_no_input_device_says_what_to_do() -> None:
         assert "no input device; connect a microphone" in line
 
 
-def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
-    sound: SoundServer, sentence: Path, tmp_path: Path
-) -> None:
+def test_another_channel_applies_while_it_runs(sound: SoundServer, sentence: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(sentence, dtype="float32")
     one_sided = tmp_path / "right.wav"
     soundfile.write(one_sided, np.stack([np.zeros_like(samples), samples], axis=1), rate)
@@ -217,34 +215,34 @@ def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
     env = {**sound.env, "XDG_CONFIG_HOME": str(tmp_path / "config")}
     with Command("listen", env=env) as command:
 
-        def facts(name: str) -> list[dict[str, object]]:
+        def records(event: str) -> list[dict[str, object]]:
             found = map(json.loads, command.errors.splitlines())
-            return [fact for fact in found if fact["fact"] == name]
+            return [record for record in found if record["event"] == event]
 
-        wait_until(lambda: bool(facts("ready")), "it is ready")
-        with Follower(str(facts("ready")[0]["address"])) as follower:
+        wait_until(lambda: bool(records("ready")), "it is ready")
+        with Follower(str(records("ready")[0]["address"])) as follower:
             sound.play(one_sided)
             assert not follower.of(protocol.SpeechStart), "nobody speaks on the first channel"
             config.write_text(config.read_text().replace("channel = 1", "channel = 2\nhop = 0.2"))
             command.process.send_signal(signal.SIGHUP)
-            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel", BACK)
+            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel", RECOVERY_S)
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 1, "a label", BACK)
+            follower.wait_until(lambda: ends(follower) == 1, "a label", RECOVERY_S)
             config.write_text("volume = 11\n")
             command.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: bool(facts("reload_refused")), "the wrong settings are refused")
+            wait_until(lambda: bool(records("reload_refused")), "the wrong settings are refused")
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 2, "a label all the same", BACK)
+            follower.wait_until(lambda: ends(follower) == 2, "a label all the same", RECOVERY_S)
             command.process.terminate()
             assert command.wait() == 0
-    (reloaded,) = facts("reloaded")
-    assert (reloaded["changed"], reloaded["after_a_restart"]) == ("channel", "hop")
-    assert "there is no setting volume" in str(facts("reload_refused")[0]["reason"])
-    (lost,) = facts("source_lost")
+    (reloaded,) = records("reloaded")
+    assert (reloaded["applied"], reloaded["needs_restart"]) == ("channel", "hop")
+    assert "there is no setting volume" in str(records("reload_refused")[0]["reason"])
+    (lost,) = records("source_lost")
     assert lost["reason"] == "the settings name another"
 
 
-def test_it_ends_also_while_the_sound_system_stands_still(sound: SoundServer) -> None:
+def test_it_ends_also_while_the_sound_system_hangs(sound: SoundServer) -> None:
     with Command("listen", "--device", "pulse", "--port", "0", "--provider", "cpu", env=sound.env) as command:
         with Follower(command.address()) as follower:
             sound.freeze()

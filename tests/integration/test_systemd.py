@@ -53,7 +53,7 @@ FailureAction=exit-force
 [Service]
 Type=oneshot
 ExecStart=/bin/bash -e {home}/script
-StandardOutput=file:{home}/told
+StandardOutput=file:{home}/printed
 StandardError=file:{home}/errors
 """
 
@@ -102,7 +102,7 @@ def boot(home: Path, settings: str, script: str) -> dict[str, str]:
     result = unshare(home, BOOT, "--uts", "--ipc", "--cgroup")
     assert result.returncode == 0, result.stdout + result.stderr + (errors.read_text() if errors.exists() else "")
     assert errors.read_text() == ""
-    return named((home / "told").read_text())
+    return named((home / "printed").read_text())
 
 
 @pytest.fixture
@@ -129,14 +129,14 @@ echo "reloaded: $(show ActiveState)"
 systemctl --user stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    told = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
-    # systemctl start returns when Type=notify has heard READY=1.
-    assert told["state"] == "active"
-    assert told["status"].startswith("listening to demo.flac, ")
-    assert "0 clients at ws://127.0.0.1:" in told["status"]
-    assert "RECORDING" not in told["status"]
-    assert told["reloaded"] == "active"
-    assert told["stopped"] == "inactive success 0"
+    found = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
+    # With Type=notify, systemctl start returns after READY=1.
+    assert found["state"] == "active"
+    assert found["status"].startswith("listening to demo.flac, ")
+    assert "0 clients at ws://127.0.0.1:" in found["status"]
+    assert "RECORDING" not in found["status"]
+    assert found["reloaded"] == "active"
+    assert found["stopped"] == "inactive success 0"
 
 
 def test_the_service_is_installed_survives_a_kill_and_is_uninstalled(tmp_path: Path, recording: Path) -> None:
@@ -156,14 +156,14 @@ echo "milliseconds: $(( ($(date +%s%N) - BEGAN) / 1000000 ))"
 echo "afterwards: $(cat "$HOME/status")"
 echo "left: $(find "$HOME/.config/systemd" -type f -o -type l | wc -l)"
 """
-    told = manage(tmp_path, script, RECORDING=str(recording))
-    assert told["state"] == "active"
-    assert told["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
-    assert told["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
-    assert int(told["milliseconds"]) < 10_000
-    assert told["code"] == "3"
-    assert told["afterwards"].startswith("not installed")
-    assert told["left"] == "0"
+    found = manage(tmp_path, script, RECORDING=str(recording))
+    assert found["state"] == "active"
+    assert found["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
+    assert found["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
+    assert int(found["milliseconds"]) < 10_000
+    assert found["code"] == "3"
+    assert found["afterwards"].startswith("not installed")
+    assert found["left"] == "0"
 
 
 def test_a_daemon_whose_worker_hangs_is_restarted(tmp_path: Path, recording: Path) -> None:
@@ -185,7 +185,7 @@ systemctl --user stop stream-ser || true
         "import threading; from stream_ser.cli import app; from stream_ser.core import engine;"
         " engine.Engine.step = lambda self: threading.Event().wait(); app.main()"
     )
-    told = manage(
+    found = manage(
         tmp_path,
         script,
         UNIT=str(UNITS / "stream-ser.service"),
@@ -193,7 +193,7 @@ systemctl --user stop stream-ser || true
         PYTHON=sys.executable,
         SABOTAGED=sabotaged,
     )
-    assert told == {"state": "active", "cause": "watchdog"}
+    assert found == {"state": "active", "cause": "watchdog"}
 
 
 def test_the_system_unit_listens_as_a_user_of_its_own_and_survives_a_kill(tmp_path: Path) -> None:
@@ -219,9 +219,9 @@ until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do slee
 systemctl stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    told = boot(tmp_path, settings, script)
-    assert told["state"] == "active"
-    assert told["status"].startswith("listening to demo.flac, ")
-    assert int(told["user"]) >= 61_184, "not one of those that systemd hands out"
-    assert int(told["capabilities"], 16) == 0
-    assert told["stopped"] == "inactive success 0"
+    found = boot(tmp_path, settings, script)
+    assert found["state"] == "active"
+    assert found["status"].startswith("listening to demo.flac, ")
+    assert int(found["user"]) >= 61_184, "not one of those that systemd hands out"
+    assert int(found["capabilities"], 16) == 0
+    assert found["stopped"] == "inactive success 0"

@@ -42,9 +42,9 @@ def test_audio_and_messages_lie_side_by_side(tmp_path: Path) -> None:
     folder = tmp_path / "sessions" / "one"
     recorder = _new(folder)
     pieces = [_sound(700), _sound(1_600, 1)]
-    recorder.heard(pieces[0])
+    recorder.on_samples(pieces[0])
     recorder.write_message(protocol.SpeechStart(start=0.5))
-    recorder.heard(pieces[1])
+    recorder.on_samples(pieces[1])
     recorder.close()
     ((sound, messages),) = _parts(folder)
     np.testing.assert_allclose(sound, np.concatenate(pieces), atol=1e-4)
@@ -55,16 +55,16 @@ def test_audio_and_messages_lie_side_by_side(tmp_path: Path) -> None:
 
 def test_only_this_user_may_read_it(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
-    recorder.heard(_sound(10))
+    recorder.on_samples(_sound(10))
     recorder.close()
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
 
 
 def test_what_was_lost_is_silent_so_that_times_fit(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
-    recorder.heard(_sound(100))
-    recorder.lost(5_000)
-    recorder.heard(_sound(100, 1))
+    recorder.on_samples(_sound(100))
+    recorder.on_loss(5_000)
+    recorder.on_samples(_sound(100, 1))
     recorder.close()
     ((sound, _),) = _parts(tmp_path)
     assert len(sound) == 5_200
@@ -74,9 +74,9 @@ def test_what_was_lost_is_silent_so_that_times_fit(tmp_path: Path) -> None:
 
 def test_after_a_long_loss_a_new_part_begins_where_the_stream_is(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
-    recorder.heard(_sound(RATE))
-    recorder.lost(3_600 * RATE)
-    recorder.heard(_sound(100))
+    recorder.on_samples(_sound(RATE))
+    recorder.on_loss(3_600 * RATE)
+    recorder.on_samples(_sound(100))
     recorder.close()
     (one, _), (other, messages) = _parts(tmp_path)
     assert (len(one), len(other)) == (RATE, 100)
@@ -87,7 +87,7 @@ def test_no_part_is_longer_than_its_time(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "PART_S", 0.5)
     recorder, signal = _new(tmp_path), _sound(20_500)
     for piece in np.array_split(signal, 7):
-        recorder.heard(piece)
+        recorder.on_samples(piece)
     recorder.close()
     parts = _parts(tmp_path)
     assert [len(sound) for sound, _ in parts] == [8_000, 8_000, 4_500]
@@ -97,7 +97,7 @@ def test_no_part_is_longer_than_its_time(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_is_beyond_full_scale_does_not_wrap(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
-    recorder.heard(np.array([2.0, -3.0, 0.0], np.float32))
+    recorder.on_samples(np.array([2.0, -3.0, 0.0], np.float32))
     recorder.close()
     ((sound, _),) = _parts(tmp_path)
     np.testing.assert_allclose(sound, [1.0, -1.0, 0.0], atol=1e-3)
@@ -105,7 +105,7 @@ def test_what_is_beyond_full_scale_does_not_wrap(tmp_path: Path) -> None:
 
 def test_a_recording_that_was_killed_can_be_read(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
-    recorder.heard(_sound(4_000))
+    recorder.on_samples(_sound(4_000))
     recorder.write_message(protocol.SpeechStart(start=0.1))
     while len(list(tmp_path.glob("*.jsonl"))) == 0 or b"speech_start" not in next(tmp_path.glob("*.jsonl")).read_bytes():
         threading.Event().wait(0.01)
@@ -120,11 +120,11 @@ def test_a_disk_that_fails_ends_it_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     recorder = _new(folder, reasons)
     folder.rmdir()
-    recorder.heard(_sound(10))
+    recorder.on_samples(_sound(10))
     recorder.close()
     assert recorder.failed
     assert reasons == [os.strerror(2)]
-    recorder.heard(_sound(10))
+    recorder.on_samples(_sound(10))
     assert not folder.exists()
 
 
@@ -135,7 +135,7 @@ def test_a_disk_that_is_too_slow_ends_it_and_blocks_nobody(tmp_path: Path, monke
     monkeypatch.setattr(module, "_create", lambda file: going.wait() and create(file))
     recorder = _new(tmp_path, reasons)
     for _ in range(module.QUEUE_SIZE + 10):
-        recorder.heard(_sound(10))
+        recorder.on_samples(_sound(10))
     assert reasons == ["the disk is too slow"]
     going.set()
     recorder.close()
