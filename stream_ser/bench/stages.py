@@ -84,7 +84,7 @@ class _TimedModels:
 def _decision(classifier: Classifier, hop: float, answers: list[Answer]) -> Spread:
     facts = classifier.facts
     decision = Decision(facts.labels, hop, facts.threshold)
-    return time_each(lambda answer: decision.interim(fuse(answer, facts.fusion_temperature)), answers)
+    return time_each(lambda answer: decision.interim(fuse(list(answer), facts.fusion_temperature)), answers)
 
 
 def _message(labels: tuple[str, ...], count: int) -> Spread:

@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from needs import need
-from process import WAIT, Command, refused, wait_until
+from patience import PATIENCE_S, wait_until
+from process import Command, refused
+from requirements import require
 from signals import RATE, silence, voice
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -34,7 +35,7 @@ def follow(client: ClientConnection) -> tuple[list[protocol.ServerMessage], int 
     messages = []
     try:
         while True:
-            messages.append(protocol.decode(client.recv(WAIT)))
+            messages.append(protocol.decode(client.recv(PATIENCE_S)))
     except ConnectionClosed as closed:
         return messages, closed.rcvd.code if closed.rcvd else None
 
@@ -99,7 +100,7 @@ def test_no_label_is_written_into_a_journal() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
-        client.recv(WAIT)
+        client.recv(PATIENCE_S)
         command.process.send_signal(number)
         _, code = follow(client)
         assert command.wait() == 0
@@ -148,25 +149,25 @@ def test_the_service_manager_is_notified(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
-        manager.settimeout(WAIT)
+        manager.settimeout(PATIENCE_S)
         with Command(*DEMO, env={"NOTIFY_SOCKET": str(address)}) as command:
             ready = manager.recv(4096).decode().splitlines()
             assert ready[0] == "READY=1"
             assert ready[1].startswith("STATUS=listening to demo.flac")
             with connect(command.address()) as client:  # ready means that clients are served
-                client.recv(WAIT)
-            lines: list[str] = []
-            while lines.count("WATCHDOG=1") < 2:
-                lines += manager.recv(4096).decode().splitlines()
-            assert {line.split("=")[0] for line in lines} <= {"WATCHDOG", "STATUS"}
+                client.recv(PATIENCE_S)
+            notified: list[str] = []
+            while notified.count("WATCHDOG=1") < 2:
+                notified += manager.recv(4096).decode().splitlines()
+            assert {line.split("=")[0] for line in notified} <= {"WATCHDOG", "STATUS"}
             command.process.send_signal(signal.SIGTERM)
-            while lines[-1] != "STOPPING=1":
-                lines += manager.recv(4096).decode().splitlines()
+            while notified[-1] != "STOPPING=1":
+                notified += manager.recv(4096).decode().splitlines()
             assert command.wait() == 0
 
 
 def test_a_device_that_is_not_there_is_waited_for_and_named() -> None:
-    need(ctypes.util.find_library("portaudio") is not None, "PortAudio")
+    require(ctypes.util.find_library("portaudio") is not None, "PortAudio")
     with Command("listen", "--device", "no such microphone", "--port", "0", "--provider", "cpu") as command:
         command.wait_for("^Waiting for no such microphone.$")
         command.wait_for("source lost: no input device.*; waiting for it")
@@ -216,7 +217,7 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize(("source", "code"), [("demo", 0), ("nothing.wav", 1)])
-def test_the_doctor_fails_where_listening_would_fail(source: str, code: int) -> None:
+def test_the_doctor_reports_whether_listening_would_work(source: str, code: int) -> None:
     settings = {"STREAM_SER_INPUT": source, "STREAM_SER_PORT": "0"}
     with Command("doctor", "--json", env=settings) as doctor:
         assert doctor.wait() == code, doctor.errors
@@ -228,7 +229,7 @@ def test_the_doctor_fails_where_listening_would_fail(source: str, code: int) -> 
         assert ("FAIL source" in doctor.output) is (code == 1)
 
 
-def test_a_second_daemon_names_the_owner_of_the_port() -> None:
+def test_a_second_daemon_names_the_holder_of_the_port() -> None:
     with Command(*DEMO) as first:
         port = first.address().rstrip("/").rsplit(":", 1)[1]
         with refused("listen", "--input", "demo", "--port", port, "--provider", "cpu") as line:
@@ -239,27 +240,27 @@ def test_a_second_daemon_names_the_owner_of_the_port() -> None:
             )
 
 
-def test_the_log_can_be_json_and_holds_no_label() -> None:
+def test_the_log_is_json_on_request_and_holds_no_label() -> None:
     with Command(*DEMO, "--log-format", "json") as command:
         wait_until(lambda: '"ready"' in command.errors, "it is ready")
         address = json.loads(command.errors.splitlines()[0])["address"]
         with connect(address) as client:
             follow(client)
         assert command.wait() == 0
-    records = [json.loads(line) for line in command.errors.splitlines()]
-    assert [record["event"] for record in records] == ["ready", "client_connected", "stopping", "client_disconnected"]
-    assert {record["level"] for record in records} == {"info"}
-    assert records[0]["source"] == "demo.flac"
+    events = [json.loads(line) for line in command.errors.splitlines()]
+    assert [event["event"] for event in events] == ["ready", "client_connected", "stopping", "client_disconnected"]
+    assert {event["level"] for event in events} == {"info"}
+    assert events[0]["source"] == "demo.flac"
     assert command.output == ""
 
 
-def test_an_error_is_logged_too() -> None:
+def test_an_error_is_a_log_event_too() -> None:
     with Command("listen", "--input", "nowhere.wav", "--log-format", "json") as command:
         assert command.wait() == 1
     (line,) = command.errors.splitlines()
-    record = json.loads(line)
-    assert (record["level"], record["event"]) == ("error", "failed")
-    assert "nowhere.wav" in record["reason"]
+    event = json.loads(line)
+    assert (event["level"], event["event"]) == ("error", "failed")
+    assert "nowhere.wav" in event["reason"]
 
 
 def test_a_recording_holds_the_audio_and_the_messages(tmp_path: Path) -> None:
@@ -275,16 +276,16 @@ def test_a_recording_holds_the_audio_and_the_messages(tmp_path: Path) -> None:
     assert status.recording
     (sound,), (labels,) = folder.glob("*.wav"), folder.glob("*.jsonl")
     written, _ = soundfile.read(sound, dtype="float32")
-    played, _ = soundfile.read(DEMO_FILE, dtype="float32")
-    np.testing.assert_allclose(written, played, atol=1e-4)
+    original, _ = soundfile.read(DEMO_FILE, dtype="float32")
+    np.testing.assert_allclose(written, original, atol=1e-4)
     recorded = [protocol.decode(line) for line in labels.read_text().splitlines()]
     assert isinstance(recorded[0], protocol.Hello)
     assert recorded[1:] == [msgspec.structs.replace(message, seq=0) for message in messages[2:]]
 
 
-def test_by_default_nothing_is_recorded() -> None:
+def test_by_default_nothing_is_recorded_and_clients_know() -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
-        hello = protocol.decode(client.recv(WAIT))
+        hello = protocol.decode(client.recv(PATIENCE_S))
         assert isinstance(hello, protocol.Hello)
         assert not hello.recording
         command.process.terminate()

@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from patience import wait_until
 
 from stream_ser import protocol
-from stream_ser.outputs import recorder as module
+from stream_ser.outputs import recorder as recording
 from stream_ser.outputs.recorder import Recorder, RecordingError
 
 pytestmark = pytest.mark.unit
@@ -84,7 +85,7 @@ def test_after_a_long_loss_a_new_part_begins_where_the_stream_is(tmp_path: Path)
 
 
 def test_no_part_is_longer_than_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PART_S", 0.5)
+    monkeypatch.setattr(recording, "PART_S", 0.5)
     recorder, signal = _new(tmp_path), _sound(20_500)
     for piece in np.array_split(signal, 7):
         recorder.on_samples(piece)
@@ -107,8 +108,7 @@ def test_a_recording_that_was_killed_can_be_read(tmp_path: Path) -> None:
     recorder = _new(tmp_path)
     recorder.on_samples(_sound(4_000))
     recorder.write_message(protocol.SpeechStart(start=0.1))
-    while len(list(tmp_path.glob("*.jsonl"))) == 0 or b"speech_start" not in next(tmp_path.glob("*.jsonl")).read_bytes():
-        threading.Event().wait(0.01)
+    wait_until(lambda: any(b"speech_start" in file.read_bytes() for file in tmp_path.glob("*.jsonl")), "the message is on disk")
     ((sound, messages),) = _parts(tmp_path)  # nothing is closed yet
     assert len(sound) == 4_000
     assert len(messages) == 2
@@ -131,10 +131,10 @@ def test_a_disk_that_fails_ends_it_with_the_reason(tmp_path: Path) -> None:
 def test_a_disk_that_is_too_slow_ends_it_and_blocks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reasons: list[str] = []
     going = threading.Event()
-    create = module._create
-    monkeypatch.setattr(module, "_create", lambda file: going.wait() and create(file))
+    create = recording._create
+    monkeypatch.setattr(recording, "_create", lambda file: going.wait() and create(file))
     recorder = _new(tmp_path, reasons)
-    for _ in range(module.QUEUE_SIZE + 10):
+    for _ in range(recording.QUEUE_SIZE + 10):
         recorder.on_samples(_sound(10))
     assert reasons == ["the disk is too slow"]
     going.set()

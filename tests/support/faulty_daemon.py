@@ -1,6 +1,6 @@
 """``stream-ser listen`` with a source and a worker that misbehave, by a seed: run as a process by test_chaos.py.
 
-    python chaotic.py SEED MINUTES LEDGER listen ...
+    python faulty_daemon.py SEED MINUTES LEDGER listen ...
 
 The source begins when LEDGER with the suffix .go exists. What it wrote, and what it withheld, is written to LEDGER at the end.
 """
