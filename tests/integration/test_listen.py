@@ -24,6 +24,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from stream_ser import protocol
 from stream_ser.audio.sources.file import DEMO as DEMO_FILE
+from stream_ser.errors import install_hint
 
 pytestmark = pytest.mark.integration
 
@@ -213,7 +214,7 @@ class TestRefusals:
         )
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert result.returncode == 1
-        assert result.stderr == "stream-ser: training needs tensorflow; install with: pip install 'stream-ser[train]'\n"
+        assert result.stderr == f"stream-ser: training needs tensorflow; {install_hint('train')}\n"
 
 
 @pytest.mark.parametrize(("source", "code"), [("demo", 0), ("nothing.wav", 1)])
