@@ -59,12 +59,12 @@ def peers(window: Samples) -> dict[str, Callable[[], object]]:
 
 
 def milliseconds(hop: Callable[[], object]) -> list[float]:
-    taken = []
+    durations = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         hop()
-        taken.append(1e3 * (time.perf_counter() - start))
-    return taken
+        durations.append(1e3 * (time.perf_counter() - start))
+    return durations
 
 
 def main() -> None:
@@ -85,8 +85,8 @@ def main() -> None:
     own = float(np.median(own_ms))
     print(f"{'stream-ser, all of a hop':<28}{own:>9.2f} ms")
     found = {}
-    for name, taken in peers_ms.items():
-        median = float(np.median(taken))
+    for name, durations in peers_ms.items():
+        median = float(np.median(durations))
         found[name] = {"ms": round(median, 3), "ratio": round(median / own, 1)}
         print(f"{name:<28}{median:>9.2f} ms, {median / own:.1f} times ours")
     if out is not None:

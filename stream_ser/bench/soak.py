@@ -29,7 +29,7 @@ PACE = 60.0
 """Seconds of audio in a second."""
 
 SAMPLE_COUNT = 16
-"""Samples that are taken, at even intervals of the audio."""
+"""At even intervals of the audio."""
 
 LOSSES_PER_HOUR = 10
 """Of audio: the source is lost for a second each time."""

@@ -1,4 +1,4 @@
-"""How measurements are taken and summed up."""
+"""How times are measured and summed up."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def listen(
     channel: Annotated[int | None, typer.Option(help="Channel of the device, from 1 (default: mean of the first two).")] = None,
     input: Annotated[str | None, typer.Option(help="Sound file instead of a device, or: demo.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to serve on (default: 127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one (default: 8765).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 for a free one (default: 8765).")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must send.")] = None,
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of pages that may connect, as https://example.org; again for another.")

@@ -37,7 +37,7 @@ from stream_ser.server.http import Page, Pages, json_page
 from stream_ser.server.uploads import Uploads
 
 OnMessage = Callable[[protocol.ServerMessage], None]
-"""Takes every published message, on the event loop."""
+"""Called with every published message, on the event loop."""
 
 
 def open_source(settings: Settings) -> Source:

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     input: str | None = Field(None, description="Sound file instead of a device, or demo.")
     realtime: bool = Field(True, description="Play a sound file at the pace of a microphone.")
     host: str = Field("127.0.0.1", description="Address to serve on.")
-    port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 for a free one.")
     token_file: Path | None = Field(None, description="File with the token that clients must send.")
     allow_origin: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of pages that may connect besides this machine's own."

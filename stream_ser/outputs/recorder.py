@@ -63,7 +63,7 @@ class Recorder:
         self._position = 0
         """Samples of the stream so far, written or skipped."""
         self._part_room = 0
-        """Samples that the part in progress still takes."""
+        """Samples that still fit into the part in progress."""
         self._files: tuple[wave.Wave_write, BinaryIO] | None = None
         self.failed = False
         """Whether nothing is written any more."""

@@ -40,9 +40,9 @@ class FileSource:
             info = soundfile.info(path)
         except (soundfile.SoundFileError, OSError) as error:
             why = "no such file" if not path.exists() else str(error)
-            raise AudioError(f"cannot read {path}: {why}; --input takes a WAV, FLAC or OGG file, or demo") from error
+            raise AudioError(f"cannot read {path}: {why}; --input must be a WAV, FLAC or OGG file, or demo") from error
         if info.frames == 0:
-            raise AudioError(f"{path} holds no sound; --input takes a WAV, FLAC or OGG file, or demo")
+            raise AudioError(f"{path} holds no sound; --input must be a WAV, FLAC or OGG file, or demo")
         self.sample_rate = int(info.samplerate)
         self.name = path.name
         self.host_api = ""
