@@ -1,4 +1,4 @@
-"""A thousand subscribers of one daemon, and stalled readers beside good ones: how late the last client is told.
+"""A thousand subscribers of one daemon, and stalled readers beside good ones: how late the last client gets a message.
 
 Run from the root of the repository: python benchmarks/fan_out.py
 """
@@ -22,16 +22,17 @@ from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 
 from stream_ser import protocol
-from stream_ser.bench import measure as bench
+from stream_ser.bench.process import resident_mb
+from stream_ser.bench.speech import speech
 from stream_ser.provenance import origin
 
 RESULT = Path(__file__).parents[1] / "docs/results/fan-out.json"
 
 SUBSCRIBERS = 1_000
 GOOD = STALLED = 200
-SECONDS = 20.0
-JOINING = 0.01
-"""Seconds between two clients that connect."""
+FOLLOW_S = 20.0
+CONNECT_INTERVAL_S = 0.01
+"""Between two clients that connect."""
 
 
 def main() -> None:
@@ -39,12 +40,12 @@ def main() -> None:
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
-        soundfile.write(file, bench.speech(120.0, 16_000), 16_000)
+        soundfile.write(file, speech(120.0, 16_000), 16_000)
         result: dict[str, Any] = {}
         for name, good, stalled in (("subscribers", SUBSCRIBERS, 0), ("good", GOOD, 0), ("good_beside_stalled", GOOD, STALLED)):
             result[name] = measure(file, good, stalled)
-            told = ", ".join(f"{key} {value}" for key, value in result[name].items())
-            console.print(f"{name}: {told}", soft_wrap=True)
+            figures = ", ".join(f"{key} {value}" for key, value in result[name].items())
+            console.print(f"{name}: {figures}", soft_wrap=True)
     ratio = round(result["good_beside_stalled"]["last_ms"]["p99"] / result["good"]["last_ms"]["p99"], 2)
     console.print(f"beside {STALLED} stalled readers, p99 of {GOOD} good ones is {ratio} times as long")
     written = {**result, "ratio_beside_stalled": ratio, **origin("python benchmarks/fan_out.py")}
@@ -53,13 +54,13 @@ def main() -> None:
 
 
 def measure(file: Path, good: int, stalled: int) -> dict[str, Any]:
-    """Start a daemon that hears ``file``; follow it with so many clients, in a process of their own, as they would be."""
+    """Start a daemon that listens to ``file``, and follow it with so many clients from this process."""
     command = [sys.executable, "-m", "stream_ser", "listen", "--input", str(file), "--port", "0", "--provider", "cpu"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         address = next(found[1] for line in daemon.stdout if (found := re.search(r"Connect to (ws://[^,]+),", line)))
         try:
-            before = bench.resident_mb(daemon.pid)
+            before = resident_mb(daemon.pid)
             return asyncio.run(_follow(address, good, stalled, daemon.pid, before))
         finally:
             daemon.terminate()
@@ -67,24 +68,24 @@ def measure(file: Path, good: int, stalled: int) -> dict[str, Any]:
 
 
 async def _follow(address: str, good: int, stalled: int, pid: int, before_mb: float) -> dict[str, Any]:
-    lazy = [await asyncio.to_thread(_stall, address) for _ in range(stalled)]
+    stalled_sockets = [await asyncio.to_thread(_stall, address) for _ in range(stalled)]
     clients: list[ClientConnection] = []
     for _ in range(good):
         clients.append(await connect(address, compression=None, max_queue=None, ping_interval=None))
-        await asyncio.sleep(JOINING)
-    connected_mb = bench.resident_mb(pid)
+        await asyncio.sleep(CONNECT_INTERVAL_S)
+    connected_mb = resident_mb(pid)
     arrivals: dict[float, list[float]] = {}
     replaced = [0]
     tasks = [asyncio.create_task(_read(client, arrivals, replaced)) for client in clients]
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(FOLLOW_S)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     for client in clients:
         client.transport.abort()
-    for one in lazy:
-        one.close()
-    # From the first client that was told to the last: the clock of the daemon's event is not at hand.
+    for stalled_socket in stalled_sockets:
+        stalled_socket.close()
+    # From the first client to the last: the clock of the daemon's event is not at hand.
     spread = sorted(max(times) - min(times) for times in arrivals.values() if len(times) == good)
     assert len(spread) > 50, f"only {len(spread)} messages reached all"
     late = 1e3 * np.percentile(spread, (50, 99))

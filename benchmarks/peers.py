@@ -1,6 +1,6 @@
 """What a hop costs in the common designs, beside ours, in one run: ``python benchmarks/peers.py [--json FILE]``.
 
-Each is given the same three seconds of speech and asked for what it needs once a hop. Needs the extras [train] and [bench].
+Each processes the same three seconds of speech as it would once a hop. Needs the extras [train] and [bench].
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ import numpy as np
 import opensmile
 from python_speech_features import mfcc
 
-from stream_ser.bench import measure as bench
+from stream_ser.bench.load import load
+from stream_ser.bench.speech import Samples, speech
+from stream_ser.core.engine import Engine
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import ProviderChoice
 from stream_ser.provenance import origin
 
 HOP, WINDOW = 0.1, 3.0
+"""Seconds."""
 ROUNDS, REPEATS = 5, 8
 RATE = MfccSettings().sample_rate
 
 
-def common_design(window: bench.Samples) -> Callable[[], object]:
+def common_design(window: Samples) -> Callable[[], object]:
     """Mean of 40 librosa MFCCs over the window, and ``predict`` of a Keras LSTM, as speech-emotion projects do it live."""
     import keras
 
@@ -45,7 +47,7 @@ def common_design(window: bench.Samples) -> Callable[[], object]:
     return hop
 
 
-def peers(window: bench.Samples) -> dict[str, Callable[[], object]]:
+def peers(window: Samples) -> dict[str, Callable[[], object]]:
     """By name, what each does once a hop."""
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     smile.process_signal(window, RATE)  # before TensorFlow is loaded: afterwards its first call corrupts memory
@@ -57,38 +59,38 @@ def peers(window: bench.Samples) -> dict[str, Callable[[], object]]:
 
 
 def milliseconds(hop: Callable[[], object]) -> list[float]:
-    taken = []
+    durations = []
     for _ in range(REPEATS):
         start = time.perf_counter()
         hop()
-        taken.append(1e3 * (time.perf_counter() - start))
-    return taken
+        durations.append(1e3 * (time.perf_counter() - start))
+    return durations
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="file for the results")
     out: Path | None = parser.parse_args().json
-    window = bench.speech(WINDOW, RATE)
-    classifier = load_classifier(None, MfccSettings(), ProviderChoice.CPU, WINDOW)
+    window = speech(WINDOW, RATE)
+    engine = Engine.open(provider=ProviderChoice.CPU, hop=HOP, window=WINDOW)
     others = peers(window)
     for hop in others.values():  # the first call of each compiles, loads and allocates
         hop()
-    ours: list[float] = []
-    theirs: dict[str, list[float]] = {name: [] for name in others}
+    own_ms: list[float] = []
+    peers_ms: dict[str, list[float]] = {name: [] for name in others}
     for _ in range(ROUNDS):  # in turn, so that a busy machine slows all alike
-        ours.append(bench.load(classifier, 1, HOP, WINDOW, 50).time.p50)
+        own_ms.append(load(engine, 1, 50).time.p50)
         for name, hop in others.items():
-            theirs[name] += milliseconds(hop)
-    mine = float(np.median(ours))
-    print(f"{'stream-ser, all of a hop':<28}{mine:>9.2f} ms")
+            peers_ms[name] += milliseconds(hop)
+    own = float(np.median(own_ms))
+    print(f"{'stream-ser, all of a hop':<28}{own:>9.2f} ms")
     found = {}
-    for name, taken in theirs.items():
-        median = float(np.median(taken))
-        found[name] = {"ms": round(median, 3), "ratio": round(median / mine, 1)}
-        print(f"{name:<28}{median:>9.2f} ms, {median / mine:.1f} times ours")
+    for name, durations in peers_ms.items():
+        median = float(np.median(durations))
+        found[name] = {"ms": round(median, 3), "ratio": round(median / own, 1)}
+        print(f"{name:<28}{median:>9.2f} ms, {median / own:.1f} times ours")
     if out is not None:
-        result = {"ours_ms": round(mine, 3), "peers": found, **origin("python benchmarks/peers.py")}
+        result = {"ours_ms": round(own, 3), "peers": found, **origin("python benchmarks/peers.py")}
         out.write_text(json.dumps(result, indent=2) + "\n")
 
 

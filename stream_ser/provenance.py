@@ -10,12 +10,12 @@ from pathlib import Path
 
 def commit() -> str:
     """Commit of the source tree that runs, with ``+changes`` if it was edited since; ``unknown`` outside a checkout."""
-    here = Path(__file__).parent
+    package = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package, capture_output=True, text=True, check=True)
         edits = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no", "--", "*.py"],
-            cwd=here.parent,
+            cwd=package.parent,
             capture_output=True,
             text=True,
             check=True,
@@ -26,7 +26,7 @@ def commit() -> str:
 
 
 def origin(command: str) -> dict[str, str]:
-    """What every result file says of itself."""
+    """Command, commit and machine: the fields of every result file."""
     return {"command": command, "commit": commit(), "machine": machine()}
 
 

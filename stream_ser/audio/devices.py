@@ -1,4 +1,4 @@
-"""The input devices that PortAudio offers. PortAudio is loaded when one is asked for, not before."""
+"""The input devices of PortAudio, which is loaded at the first use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Device:
 
 
 class NoDeviceError(AudioError):
-    """The device that is wanted is not there, or not now."""
+    """There is no such device, or not now."""
 
 
 def portaudio() -> ModuleType:
@@ -71,7 +71,7 @@ def input_devices() -> list[Device]:
 
 
 def refresh_devices() -> None:
-    """Let PortAudio look for devices anew: it does so only when it starts. No stream of this process may be open."""
+    """Restart PortAudio, which lists devices only when it starts. No stream of this process may be open."""
     sounddevice = portaudio()
     for restart in (sounddevice._terminate, sounddevice._initialize):
         with contextlib.suppress(sounddevice.PortAudioError):
@@ -79,35 +79,35 @@ def refresh_devices() -> None:
 
 
 @contextlib.contextmanager
-def without_chatter() -> Iterator[None]:
-    """Keep off standard error what PortAudio and ALSA print there besides the error that they return.
+def silenced_stderr() -> Iterator[None]:
+    """Discard what PortAudio and ALSA print on standard error besides the error that they return.
 
-    Only for what C writes: ``sys.stderr`` should have a descriptor of its own (:func:`own_stderr`).
+    Only for output of C code: ``sys.stderr`` should have a descriptor of its own (:func:`separate_stderr`).
     """
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
-def own_stderr() -> None:
-    """Give ``sys.stderr`` a descriptor of its own, so that :func:`without_chatter` swallows no line of ours."""
+def separate_stderr() -> None:
+    """Give ``sys.stderr`` a descriptor of its own, so that :func:`silenced_stderr` discards no line of ours."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
 
 
-RATES = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000)
-"""Rates that devices are asked about, in Hz."""
+RATES_HZ = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000)
+"""Rates that devices are checked for."""
 
 
 def supported_rates(device: Device) -> list[int]:
-    """Those of :data:`RATES` at which the device could be opened now."""
+    """Those of :data:`RATES_HZ` at which the device could be opened now."""
     sounddevice = portaudio()
     supported = []
-    for rate in RATES:
+    for rate in RATES_HZ:
         with contextlib.suppress(sounddevice.PortAudioError):
             sounddevice.check_input_settings(device.number, min(device.channels, 2), "float32", samplerate=rate)
             supported.append(rate)
@@ -124,7 +124,9 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
         AudioError: there are several such.
     """
     if not devices:
-        raise NoDeviceError("no input device; connect a microphone and look with: stream-ser devices, or use --input FILE")
+        raise NoDeviceError(
+            "no input device; connect a microphone and list the devices with: stream-ser devices, or use --input FILE"
+        )
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     if wanted.isdigit():
@@ -142,5 +144,5 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
         raise AudioError(f"several input devices match {wanted!r}: {names}; give more of the name, or the number")
     names_of = {device.name.lower(): device.name for device in devices}
     near = difflib.get_close_matches(wanted.lower(), names_of, n=3, cutoff=0.3) or list(names_of)[:3]
-    offered = ", ".join(repr(names_of[name]) for name in near)
-    raise NoDeviceError(f"no input device named {wanted!r}; near it: {offered} (stream-ser devices lists all)")
+    listed = ", ".join(repr(names_of[name]) for name in near)
+    raise NoDeviceError(f"no input device named {wanted!r}; near it: {listed} (stream-ser devices lists all)")

@@ -16,19 +16,19 @@ def resample(samples: NDArray[np.float32], rate: int, target: int) -> NDArray[np
 
 
 class Resampler:
-    """Converts one stream, chunk by chunk, without seams; the chunking does not change the result."""
+    """Converts one stream, chunk by chunk; the chunking does not change the result."""
 
     def __init__(self, rate: int, target: int) -> None:
         self._rate, self._target = rate, target
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Return to the state of a new stream."""
         same = self._rate == self._target
         self._stream = None if same else soxr.ResampleStream(self._rate, self._target, 1, dtype="float32", quality="HQ")
 
     def push(self, samples: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
-        """Take mono samples ``[n]``; return those that are ready. ``last`` also returns what the filter held back."""
+        """Resample mono samples ``[n]``; return those that are ready. ``last`` flushes what the filter still holds."""
         if self._stream is None:
             return samples
         ready: NDArray[np.float32] = self._stream.resample_chunk(samples, last=last)

@@ -1,1 +1,1 @@
-"""What ``stream-ser bench`` measures. Nothing imports it but its command."""
+"""What ``stream-ser bench`` measures. Imported by its command only."""

@@ -1,10 +1,10 @@
-"""Runs the whole daemon for hours of audio, and watches whether anything grows or falls behind."""
+"""Runs the whole daemon for hours of audio, and samples whether anything grows or falls behind."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,25 +20,26 @@ from websockets.sync.client import connect
 from stream_ser import protocol
 from stream_ser.audio.ring import Discontinuity, SampleRing
 from stream_ser.audio.sources.file import DEMO
-from stream_ser.audio.sources.source import SourceState, Tell
+from stream_ser.audio.sources.source import OnStateChange, SourceState
+from stream_ser.bench.process import resident_mb, status_field
 from stream_ser.daemon.app import Daemon
 from stream_ser.daemon.settings import load_settings
 
 PACE = 60.0
 """Seconds of audio in a second."""
 
-LOOKS = 16
-"""How often it is looked at, at even times of the audio."""
+SAMPLE_COUNT = 16
+"""At even intervals of the audio."""
 
-LOSSES = 10
-"""Times in an hour of audio that the source is lost for a second."""
+LOSSES_PER_HOUR = 10
+"""Of audio: the source is lost for a second each time."""
 
-VISIT = 5.0
-"""Seconds after which the client that comes and goes, goes."""
+VISIT_S = 5.0
+"""For which the client that comes and goes stays connected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     """The process at one time: the daemon, its source and two clients."""
 
     audio_h: float
@@ -46,11 +47,11 @@ class Look:
     threads: int
     descriptors: int
     drift_s: float
-    """Seconds of audio that were due and are not heard yet."""
+    """Audio that was due and is not processed yet."""
 
 
-class Endless:
-    """The demo recording over and over at :data:`PACE`, now and then lost for a second.
+class EndlessSource:
+    """The demo recording, repeated at :data:`PACE`, now and then lost for a second.
 
     Args:
         hours: of audio.
@@ -61,13 +62,13 @@ class Endless:
     def __init__(self, hours: float) -> None:
         self._demo, rate = soundfile.read(DEMO, dtype="float32")
         self.sample_rate = int(rate)
-        self._samples = round(hours * 3_600 * self.sample_rate)
+        self._total = round(hours * 3_600 * self.sample_rate)
         self._stop = threading.Event()
-        self.began = 0.0
+        self._began = 0.0
 
-    def start(self, ring: SampleRing, tell: Tell) -> None:
-        self.began = time.monotonic()
-        self._thread = threading.Thread(target=self._play, args=(ring, tell), name="soak source", daemon=True)
+    def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._play, args=(ring, on_state_change), name="soak source", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -75,82 +76,88 @@ class Endless:
         self._thread.join()
 
     @property
-    def due(self) -> float:
-        """Seconds of audio that should have been given by now."""
-        return min(self._samples / self.sample_rate, PACE * (time.monotonic() - self.began))
+    def due_s(self) -> float:
+        """Audio that should have been written by now."""
+        return min(self._total / self.sample_rate, PACE * (time.monotonic() - self._began))
 
-    def _play(self, ring: SampleRing, tell: Tell) -> None:
-        block, given, losses = self.sample_rate // 2, 0, 0
-        while given < self._samples:
-            if self._stop.wait(max(0.0, given / self.sample_rate - self.due) / PACE):
+    def _play(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        block, written, losses = self.sample_rate // 2, 0, 0
+        while written < self._total:
+            if self._stop.wait(max(0.0, written / self.sample_rate - self.due_s) / PACE):
                 break
-            if given * LOSSES > (losses + 1) * 3_600 * self.sample_rate:
+            if written * LOSSES_PER_HOUR > (losses + 1) * 3_600 * self.sample_rate:
                 losses += 1
-                tell(SourceState.LOST, "the soak run pulls the plug")
+                on_state_change(SourceState.LOST, "a loss of the soak run")
                 ring.interrupt(Discontinuity(self.sample_rate, self.sample_rate))
-                tell(SourceState.RESTORED, "")
-                given += self.sample_rate
-            ring.write(np.take(self._demo, np.arange(given, given + block), mode="wrap"))
-            given += block
+                on_state_change(SourceState.RESTORED, "")
+                written += self.sample_rate
+            ring.write(np.take(self._demo, np.arange(written, written + block), mode="wrap"))
+            written += block
         ring.end()
 
 
-def soak(hours: float, told: Callable[[Look], None]) -> dict[str, Any]:
+def soak(hours: float, on_sample: Callable[[Sample], None]) -> dict[str, Any]:
     """Run the daemon with the bundled models on ``hours`` of audio; one client stays, another comes and goes.
 
     Raises:
         UserError: the models cannot be used.
     """
-    looks: list[Look] = []
-    source = Endless(hours)
+    samples: list[Sample] = []
+    source = EndlessSource(hours)
     over = threading.Event()
     counts = {"messages": 0, "visits": 0, "lost_to_overload_s": 0.0}
-    helpers: list[threading.Thread] = []
+    threads: list[threading.Thread] = []
 
-    def started(address: str, daemon: Daemon) -> None:
-        def look() -> None:
-            for number in range(LOOKS + 1):
-                due = 3_600 * hours * number / LOOKS
-                if over.wait(max(0.0, due - source.due) / PACE):
-                    return
-                heard = daemon.heard
-                looks.append(_look(heard / 3_600, source.due - heard))
-                told(looks[-1])
+    def take_samples(daemon: Daemon) -> None:
+        for number in range(SAMPLE_COUNT + 1):
+            due = 3_600 * hours * number / SAMPLE_COUNT
+            if over.wait(max(0.0, due - source.due_s) / PACE):
+                return
+            samples.append(_sample(daemon.time, source.due_s))
+            on_sample(samples[-1])
 
-        work = (look, lambda: _stay(address, counts), lambda: _visit(address, counts, over))
-        helpers.extend(threading.Thread(target=one, daemon=True) for one in work)
-        for helper in helpers:
-            helper.start()
+    def on_started(address: str, daemon: Daemon) -> None:
+        threads.extend(
+            threading.Thread(target=target, args=arguments, daemon=True)
+            for target, arguments in (
+                (take_samples, (daemon,)),
+                (_follow, (address, counts)),
+                (_visit, (address, counts, over)),
+            )
+        )
+        for thread in threads:
+            thread.start()
 
     settings = load_settings({"port": 0}).model_copy(update={"record": None})
     began = time.monotonic()
     try:
-        asyncio.run(Daemon(settings, source, lambda: settings, started, lambda _: None).run())
+        asyncio.run(Daemon(settings, source, lambda: settings, on_started, lambda _: None).run())
     finally:
         over.set()
-        for helper in helpers:
-            helper.join()
+        for thread in threads:
+            thread.join()
     return {
         "hours": hours,
         "pace": PACE,
         "wall_s": round(time.monotonic() - began, 1),
         **counts,
-        "looks": [*map(asdict, looks)],
+        "samples": [*map(asdict, samples)],
     }
 
 
-def _look(audio_h: float, drift_s: float) -> Look:
-    status = Path("/proc/self/status").read_text()
+def _sample(stream_time: float, due_s: float) -> Sample:
+    pid = os.getpid()
+    return Sample(
+        audio_h=round(stream_time / 3_600, 3),
+        rss_mb=round(resident_mb(pid), 1),
+        threads=status_field(pid, "Threads"),
+        descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
+        drift_s=round(due_s - stream_time, 2),
+    )
 
-    def field(name: str) -> int:
-        found = re.search(rf"{name}:\s+(\d+)", status)
-        return int(found[1]) if found else 0
 
-    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
-    return Look(round(audio_h, 3), round(field("VmRSS") / 1e3, 1), field("Threads"), descriptors, round(drift_s, 2))
-
-
-def _stay(address: str, counts: dict[str, float]) -> None:
+def _follow(address: str, counts: dict[str, float]) -> None:
+    """Receive everything until the daemon ends."""
     with connect(address, compression=None) as client:
         for text in client:
             counts["messages"] += 1
@@ -160,9 +167,10 @@ def _stay(address: str, counts: dict[str, float]) -> None:
 
 
 def _visit(address: str, counts: dict[str, float], over: threading.Event) -> None:
+    """Connect and leave, again and again."""
     while not over.is_set():
         with contextlib.suppress(OSError, WebSocketException), connect(address, compression=None) as client:
             counts["visits"] += 1
-            leaves = time.monotonic() + VISIT
-            while time.monotonic() < leaves and not over.is_set():
-                client.recv(VISIT)
+            leave_at = time.monotonic() + VISIT_S
+            while time.monotonic() < leave_at and not over.is_set():
+                client.recv(VISIT_S)

@@ -1,4 +1,4 @@
-"""Looks at everything that listening needs, and says what would stop it."""
+"""Checks everything that listening needs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from stream_ser.models.providers import CPU
 from stream_ser.server.auth import read_token, tls
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm")
-"""Distributions that bring a module ``onnxruntime``; two of them overwrite each other's files."""
+"""Distributions that provide a module ``onnxruntime``; two of them overwrite each other's files."""
 
 _SOUND_VARIABLES = ("PULSE_SERVER", "PULSE_RUNTIME_PATH", "PIPEWIRE_REMOTE", "PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found; where it is not ``ok``, listening with these settings would fail."""
+    """Result of one check; where it is not ``ok``, listening with these settings would fail."""
 
     name: str
     ok: bool
     details: tuple[str, ...]
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; nothing stays open."""
-    looks: list[tuple[str, Callable[[Settings], list[str]]]] = [
+def diagnose(settings: Settings) -> list[Finding]:
+    """Run every check; nothing stays open."""
+    checks: list[tuple[str, Callable[[Settings], list[str]]]] = [
         ("onnxruntime", lambda _: runtime_wheels(_installed())),
         ("provider", _provider),
         ("CUDA libraries", lambda _: _cuda_libraries()),
@@ -49,9 +49,9 @@ def examine(settings: Settings) -> list[Finding]:
         ("access", _access),
     ]
     findings = []
-    for name, look in looks:
+    for name, check in checks:
         try:
-            findings.append(Finding(name, True, tuple(look(settings))))
+            findings.append(Finding(name, True, tuple(check(settings))))
         except UserError as error:
             findings.append(Finding(name, False, (str(error),)))
     return findings
@@ -67,13 +67,13 @@ def _access(settings: Settings) -> list[str]:
 
 
 def runtime_wheels(installed: Mapping[str, str]) -> list[str]:
-    """Which wheel brings onnxruntime.
+    """The wheel that provides onnxruntime.
 
     Args:
         installed: version by name of distribution.
 
     Raises:
-        UserError: two do.
+        UserError: two wheels do.
     """
     found = [f"{name} {installed[name]}" for name in WHEELS if name in installed]
     if len(found) > 1:
@@ -82,14 +82,14 @@ def runtime_wheels(installed: Mapping[str, str]) -> list[str]:
 
 
 def sound_server(environment: Mapping[str, str]) -> list[str]:
-    """What points to PulseAudio or PipeWire; a service without a session finds neither."""
-    said = [f"{name}={environment[name]}" for name in _SOUND_VARIABLES if environment.get(name)]
+    """Variables and sockets of PulseAudio and PipeWire; a service without a session has neither."""
+    lines = [f"{name}={environment[name]}" for name in _SOUND_VARIABLES if environment.get(name)]
     runtime = environment.get("XDG_RUNTIME_DIR")
     if runtime:
         for what, place in (("PulseAudio", "pulse/native"), ("PipeWire", "pipewire-0")):
             if (Path(runtime) / place).exists():
-                said.append(f"{what} has a socket there")
-    return said or ["nothing points to one; a system service has none, a user service has"]
+                lines.append(f"{what} has a socket there")
+    return lines or ["none found; a user service has one, a system service has none"]
 
 
 def _installed() -> dict[str, str]:
@@ -102,26 +102,26 @@ def _provider(settings: Settings) -> list[str]:
 
 
 def _cuda_libraries() -> list[str]:
-    said = []
+    lines = []
     with contextlib.suppress(OSError):
         driver, version = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
         if driver.cuDriverGetVersion(ctypes.byref(version)) == 0:
-            said.append(f"NVIDIA driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}")
-    if not said:
-        said.append("no NVIDIA driver")
+            lines.append(f"NVIDIA driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}")
+    if not lines:
+        lines.append("no NVIDIA driver")
     wheels = {
         name: version for name, version in _installed().items() if name.startswith(("nvidia-cuda-runtime", "nvidia-cudnn"))
     }
-    return said + [f"{name} {version}" for name, version in sorted(wheels.items())]
+    return lines + [f"{name} {version}" for name, version in sorted(wheels.items())]
 
 
 def _models(settings: Settings) -> list[str]:
     folder = BUNDLED if settings.models is None else settings.models
-    said = []
+    lines = []
     for name in LIVE:
         bundle = load_bundle(folder / f"{name}.onnx", MfccSettings(), [CPU])
-        said.append(f"{name}.onnx {bundle.metadata.version}, {len(bundle.metadata.labels)} labels")
-    return said
+        lines.append(f"{name}.onnx {bundle.metadata.version}, {len(bundle.metadata.labels)} labels")
+    return lines
 
 
 def _source(settings: Settings) -> list[str]:

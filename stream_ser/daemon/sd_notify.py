@@ -1,4 +1,4 @@
-"""Tells the service manager how the daemon is doing (sd_notify(3)); silent where there is none."""
+"""Notifies the service manager (sd_notify(3)); does nothing where there is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 def notify(state: str) -> None:
-    """Send e.g. ``READY=1`` or ``STATUS=...`` to the socket that systemd named in ``NOTIFY_SOCKET``; nothing if empty."""
+    """Send e.g. ``READY=1`` or ``STATUS=...`` to the socket that systemd named in ``NOTIFY_SOCKET``."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address or not state:
         return

@@ -27,7 +27,7 @@ After=pipewire.service pipewire-pulse.service pulseaudio.service
 [Service]
 Type=notify
 ExecStart={command}
-# Takes over another device or channel; `stream-ser config show` says what is set.
+# Applies another device or channel; `stream-ser config show` prints the settings.
 ExecReload=kill -HUP $MAINPID
 # A microphone that is gone is waited for; only a fault ends the daemon.
 Restart=on-failure
@@ -42,7 +42,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 # It needs no other system's calls, and no change of the kernel's personality.
 SystemCallArchitectures=native
 LockPersonality=yes
-# What it is told to write (--json, --out) is the user's alone.
+# What it writes (--record) is the user's alone.
 UMask=0077
 # Not here: MemoryDenyWriteExecute and PrivateDevices, which CUDA does not survive; what needs a mount namespace,
 # which a user's service manager may not have.
@@ -57,12 +57,12 @@ class ServiceError(UserError):
 
 
 def unit(command: str) -> str:
-    """The unit file that runs ``command``, written as ``ExecStart=`` takes it."""
+    """The unit file that runs ``command``, in the syntax of ``ExecStart=``."""
     return _UNIT.format(command=command)
 
 
 def command_line(program: Path, options: Sequence[str]) -> str:
-    """``program listen options...`` as ``ExecStart=`` takes it (systemd.service(5), "Command lines")."""
+    """``program listen options...`` in the syntax of ``ExecStart=`` (systemd.service(5), "Command lines")."""
     return " ".join(_quoted(word) for word in (str(program), "listen", *options))
 
 
@@ -88,7 +88,7 @@ def options(given: Mapping[str, object]) -> list[str]:
 
 
 def unit_file() -> Path:
-    """Where the user's service manager looks for it."""
+    """Where the user's service manager finds it."""
     return user_config_path("systemd") / "user" / NAME
 
 

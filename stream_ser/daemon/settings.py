@@ -19,8 +19,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from stream_ser.daemon.logs import LogFormat
 from stream_ser.errors import UserError
-from stream_ser.logs import LogFormat
 from stream_ser.models.providers import ProviderChoice
 
 CONFIG = user_config_path("stream-ser") / "config.toml"
@@ -41,8 +41,8 @@ class Settings(BaseSettings):
     input: str | None = Field(None, description="Sound file instead of a device, or demo.")
     realtime: bool = Field(True, description="Play a sound file at the pace of a microphone.")
     host: str = Field("127.0.0.1", description="Address to serve on.")
-    port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 takes a free one.")
-    token_file: Path | None = Field(None, description="File with the token that clients must show.")
+    port: int = Field(8765, ge=0, le=65535, description="Port to serve on; 0 for a free one.")
+    token_file: Path | None = Field(None, description="File with the token that clients must send.")
     allow_origin: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of pages that may connect besides this machine's own."
     )
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     record: Path | None = Field(None, description="Folder to write audio and labels to; none: nothing is written.")
     log_format: LogFormat | None = Field(None, description="Log in text or json instead of showing labels; text as a service.")
     hop: float = Field(0.1, ge=0.01, le=0.5, description="Seconds between two answers.")
-    window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that an answer looks back on at most.")
+    window: float = Field(3.0, ge=0.5, le=10.0, description="Seconds of speech that the models see at most.")
 
     @field_validator("allow_origin", mode="before")
     @classmethod

@@ -1,1 +1,1 @@
-"""Where labels go on this machine: the terminal, and files for research."""
+"""Outputs on this machine: the terminal, and files for research."""

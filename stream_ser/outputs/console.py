@@ -1,4 +1,4 @@
-"""Shows live labels in a terminal: one line an utterance, redrawn while it lasts; plain lines where nobody watches."""
+"""Shows live labels in a terminal: one line an utterance, redrawn while it lasts; plain lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ COLOURS = {
     "disgust": "green",
     "surprised": "bright_yellow",
 }
-_BAR = 24
+_BAR_WIDTH = 24
 
 
 class LabelView:
-    """Prints what a client of the daemon is told. Use as a context manager."""
+    """Prints the messages of a daemon. Use as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -76,11 +76,11 @@ def _line(message: protocol.Emotion) -> Text:
     ranked = sorted(message.probabilities.items(), key=lambda item: -item[1])
     first, second = ranked[0], ranked[1]
     other = second if message.label == first[0] else first
-    filled = round(message.confidence * _BAR)
+    filled = round(message.confidence * _BAR_WIDTH)
     line = Text(f"{message.end:8.1f} s  {'=' if message.is_final else '~'} ")
     line.append(f"{message.label:<10}", f"bold {COLOURS.get(message.label, 'dim')}")
     line.append(f"{message.confidence:5.0%} ")
     line.append("█" * filled, COLOURS.get(message.label, "dim"))
-    line.append("░" * (_BAR - filled), "dim")
+    line.append("░" * (_BAR_WIDTH - filled), "dim")
     line.append(f"  {other[0]} {other[1]:.0%}", "dim")
     return line

@@ -39,12 +39,12 @@ def test_a_device_that_is_not_there_names_the_near_ones(wanted: str, message: st
     assert str(caught.value).startswith(message)
 
 
-def test_no_device_at_all_says_what_to_do() -> None:
+def test_without_a_device_the_error_names_a_remedy() -> None:
     with pytest.raises(AudioError, match="connect a microphone"):
         find_device(None, [])
 
 
-def test_a_missing_portaudio_says_what_to_install() -> None:
+def test_a_missing_portaudio_names_what_to_install() -> None:
     # A real interpreter in which the library is nowhere to be found, as sounddevice sees it.
     script = (
         "import ctypes.util, ctypes; ctypes.util.find_library = lambda name: None\n"

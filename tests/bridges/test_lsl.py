@@ -10,13 +10,14 @@ from typing import Any
 
 import pylsl
 import pytest
+from patience import stretched
 
 from stream_ser import protocol
 from stream_ser.bridges import lsl
 
 pytestmark = pytest.mark.unit
 
-WAIT = 20.0
+WAIT = stretched(20.0)
 LABELS = ("calm", "angry")
 
 

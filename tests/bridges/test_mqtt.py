@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import stretched
 from requirements import require_programs
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,7 +22,7 @@ from stream_ser.bridges.mqtt import State
 
 pytestmark = pytest.mark.integration
 
-WAIT = 20.0
+WAIT = stretched(20.0)
 EMOTION = protocol.Emotion(
     start=0.0, end=1.0, label="angry", confidence=0.75, probabilities={"calm": 0.25, "angry": 0.75}, models={}, is_final=True
 )

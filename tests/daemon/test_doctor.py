@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_ser.daemon.doctor import examine, runtime_wheels, sound_server
+from stream_ser.daemon.doctor import diagnose, runtime_wheels, sound_server
 from stream_ser.daemon.settings import Settings, load_settings
 from stream_ser.errors import UserError
 
@@ -18,7 +18,7 @@ def settings(bundles: Path) -> Settings:
 
 
 def failing(settings: Settings) -> dict[str, str]:
-    return {finding.name: " ".join(finding.details) for finding in examine(settings) if not finding.ok}
+    return {finding.name: " ".join(finding.details) for finding in diagnose(settings) if not finding.ok}
 
 
 def test_where_all_is_well_nothing_fails(settings: Settings) -> None:
@@ -54,9 +54,9 @@ def test_two_wheels_of_onnxruntime_are_a_conflict() -> None:
         runtime_wheels({"onnxruntime-gpu": "1.30", "onnxruntime": "1.29"})
 
 
-def test_the_way_to_the_sound_server_is_told(tmp_path: Path) -> None:
+def test_variables_and_sockets_of_the_sound_server_are_listed(tmp_path: Path) -> None:
     (tmp_path / "pulse").mkdir()
     (tmp_path / "pulse" / "native").touch()
-    said = sound_server({"XDG_RUNTIME_DIR": str(tmp_path), "HOME": "/nowhere"})
-    assert said == [f"XDG_RUNTIME_DIR={tmp_path}", "PulseAudio has a socket there"]
-    assert "nothing points to one" in sound_server({})[0]
+    lines = sound_server({"XDG_RUNTIME_DIR": str(tmp_path), "HOME": "/nowhere"})
+    assert lines == [f"XDG_RUNTIME_DIR={tmp_path}", "PulseAudio has a socket there"]
+    assert "none found" in sound_server({})[0]

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from requirements import require, require_programs
-from process import WAIT, Command
+from patience import PATIENCE_S
+from process import Command
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +39,7 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     require(int(version[1:].split(".")[0]) >= 20, "Node.js 20 or newer")
     flags = ["--experimental-websocket", "--no-warnings"] if version.startswith("v20") else []
-    with urllib.request.urlopen(address.replace("ws", "http", 1) + "stream-ser.js", timeout=WAIT) as answer:
+    with urllib.request.urlopen(address.replace("ws", "http", 1) + "stream-ser.js", timeout=PATIENCE_S) as answer:
         assert answer.headers["Content-Type"].startswith("text/javascript")
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         (folder / "stream-ser.mjs").write_bytes(answer.read())
@@ -52,7 +53,7 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
 def _messages(node: subprocess.Popen[str]) -> list[dict[str, object]]:
     assert node.stdout is not None
     lines = [json.loads(line) for line in node.stdout]
-    assert node.wait(WAIT) == 0
+    assert node.wait(PATIENCE_S) == 0
     return lines
 
 
@@ -142,12 +143,12 @@ def test_a_page_of_this_machine_follows_the_daemon_in_a_browser(tmp_path: Path) 
             command = ["chromium", *flags, "--remote-debugging-port=0", f"http://127.0.0.1:{site.server_port}/"]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
                 try:
-                    hello, emotion = site.posted.get(timeout=WAIT), site.posted.get(timeout=WAIT)
+                    hello, emotion = site.posted.get(timeout=PATIENCE_S), site.posted.get(timeout=PATIENCE_S)
                 finally:
                     browser.terminate()
-                    browser.wait(WAIT)
+                    browser.wait(PATIENCE_S)
                     site.shutdown()
-                    serving.join(WAIT)
+                    serving.join(PATIENCE_S)
         daemon.process.terminate()
         assert daemon.wait() == 0
     assert (hello["type"], hello["source"]) == ("hello", "demo.flac")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from process import WAIT, Command
+from patience import PATIENCE_S
+from process import Command
 from signals import Samples
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -81,7 +82,7 @@ async def _upload(
             await asyncio.sleep(max(0.0, began + number * every - loop.time()))
             await client.send(data[begin : begin + piece])
         await client.send('{"type":"audio_end"}')
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(PATIENCE_S):
             messages = await received
         assert client.close_code == 1000
     assert [message.seq for message in messages] == list(range(len(messages)))
@@ -169,7 +170,7 @@ def test_a_ping_is_answered_with_the_time_of_the_clients_own_audio(daemon: str) 
 
 def _get(address: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(address.replace("ws", "http", 1).rstrip("/") + path, timeout=WAIT) as answer:
+        with urllib.request.urlopen(address.replace("ws", "http", 1).rstrip("/") + path, timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

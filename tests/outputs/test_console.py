@@ -27,8 +27,8 @@ def shown(*messages: protocol.ServerMessage, terminal: bool = False) -> str:
 
 
 def test_a_log_has_a_line_for_each_change_and_none_for_each_hop() -> None:
-    told = [emotion("sad", 0.1 * hop) for hop in range(1, 9)]
-    text = shown(*told, emotion("calm", 0.9), emotion("sad", 1.0, is_final=True), protocol.SpeechEnd(start=0.0, end=1.0))
+    interim = [emotion("sad", 0.1 * hop) for hop in range(1, 9)]
+    text = shown(*interim, emotion("calm", 0.9), emotion("sad", 1.0, is_final=True), protocol.SpeechEnd(start=0.0, end=1.0))
     assert [line.split()[:4] for line in text.splitlines()] == [
         ["0.1", "s", "~", "sad"],
         ["0.9", "s", "~", "calm"],

@@ -2,7 +2,7 @@
 
     python faulty_daemon.py SEED MINUTES LEDGER listen ...
 
-The source begins when LEDGER with the suffix .go exists. What it gave, and what it kept back, is written to LEDGER at the end.
+The source begins when LEDGER with the suffix .go exists. What it wrote, and what it withheld, is written to LEDGER at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import soundfile
 from stream_ser.audio.resample import resample
 from stream_ser.audio.ring import Discontinuity, SampleRing
 from stream_ser.audio.sources.file import DEMO
-from stream_ser.audio.sources.source import SourceState, Tell
+from stream_ser.audio.sources.source import OnStateChange, SourceState
 from stream_ser.cli import app as cli
 from stream_ser.core.engine import Engine
 from stream_ser.core.recognizer import Hop, Recognizer
@@ -30,7 +30,7 @@ FAULTS = ("speech", "speech", "speech", "nan", "infinity", "offset", "clipping",
 
 
 class ChaoticSource:
-    """Plays the demo, with faults, as fast as it is heard."""
+    """Plays the demo, with faults, as fast as it is processed."""
 
     name, host_api, failure = "chaos", "", None
     overflows = 0
@@ -40,12 +40,12 @@ class ChaoticSource:
         demo = soundfile.read(DEMO, dtype="float32")[0]
         self._demos = {rate: resample(demo, 16_000, rate) for rate in RATES}
         self.sample_rate = 48_000
-        self._written_s = self._kept_back_s = 0.0
+        self._written_s = self._withheld_s = 0.0
         self._faults = dict.fromkeys(FAULTS, 0)
         self._stop = threading.Event()
 
-    def start(self, ring: SampleRing, tell: Tell) -> None:
-        self._ring, self._tell = ring, tell
+    def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        self._ring, self._on_state_change = ring, on_state_change
         self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()
 
@@ -56,7 +56,7 @@ class ChaoticSource:
     def _play(self) -> None:
         while not self._file.with_suffix(".go").exists():  # not before somebody follows
             self._stop.wait(0.01)
-        while self._written_s + self._kept_back_s < self._seconds and not self._stop.is_set():
+        while self._written_s + self._withheld_s < self._seconds and not self._stop.is_set():
             fault = str(self._rng.choice(FAULTS))
             self._faults[fault] += 1
             if fault == "loss":
@@ -64,12 +64,12 @@ class ChaoticSource:
             elif fault == "stall":
                 self._stop.wait(self._rng.uniform(0.0, 0.2))
             else:
-                self._give(fault)
-        ledger = {"written_s": self._written_s, "kept_back_s": self._kept_back_s, "faults": self._faults}
+                self._write(fault)
+        ledger = {"written_s": self._written_s, "withheld_s": self._withheld_s, "faults": self._faults}
         self._file.write_text(json.dumps(ledger))
         self._ring.end()
 
-    def _give(self, fault: str) -> None:
+    def _write(self, fault: str) -> None:
         count = round(self._rng.uniform(0.05, 8.0) * self.sample_rate)
         begin = self._rng.integers(len(self._demos[self.sample_rate]))
         samples = np.take(self._demos[self.sample_rate], np.arange(begin, begin + count), mode="wrap")
@@ -91,22 +91,22 @@ class ChaoticSource:
 
     def _lose(self) -> None:
         self._ring.interrupt(Discontinuity(0, self.sample_rate))
-        self._tell(SourceState.LOST, "unplugged by chaos")
+        self._on_state_change(SourceState.LOST, "unplugged by chaos")
         self.sample_rate = int(self._rng.choice(RATES))
         lost = round(self._rng.uniform(0.0, 3.0) * self.sample_rate)
         self._ring.interrupt(Discontinuity(lost, self.sample_rate))
-        self._kept_back_s += lost / self.sample_rate
-        self._tell(SourceState.RESTORED, "")
+        self._withheld_s += lost / self.sample_rate
+        self._on_state_change(SourceState.RESTORED, "")
 
 
 def main() -> None:
     seed, minutes, ledger = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
-    heard, delays = [0], np.random.default_rng(seed + 1)
-    take, step = Recognizer.take, Engine.step
+    processed, delays = [0], np.random.default_rng(seed + 1)
+    feed, step = Recognizer.feed, Engine.step
 
     def counted(self: Recognizer, samples: np.ndarray) -> tuple[int, Hop | None]:
-        taken, hop = take(self, samples)
-        heard[0] += taken
+        taken, hop = feed(self, samples)
+        processed[0] += taken
         return taken, hop
 
     def delayed(self: Engine) -> bool:
@@ -114,13 +114,13 @@ def main() -> None:
             time.sleep(delays.uniform(0.0, 0.3))
         return step(self)
 
-    Recognizer.take, Engine.step = counted, delayed  # type: ignore[method-assign]
+    Recognizer.feed, Engine.step = counted, delayed  # type: ignore[method-assign]
     daemon.open_source = lambda settings: ChaoticSource(seed, minutes, ledger)
     sys.argv = ["stream-ser", *sys.argv[4:]]
     try:
         cli.app(standalone_mode=False)
     finally:
-        ledger.write_text(json.dumps({**json.loads(ledger.read_text()), "heard_s": heard[0] / 16_000}))
+        ledger.write_text(json.dumps({**json.loads(ledger.read_text()), "processed_s": processed[0] / 16_000}))
 
 
 if __name__ == "__main__":

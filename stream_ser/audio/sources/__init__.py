@@ -1,1 +1,1 @@
-"""What fills a ring: microphones and files."""
+"""Sources of live audio, which fill a ring: microphones and files."""

@@ -1,4 +1,4 @@
-"""A sound file as a source, at the pace of a microphone or as fast as it is heard."""
+"""A sound file as a source, at the pace of a microphone or as fast as it is processed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from stream_ser.audio.ring import SampleRing
-from stream_ser.audio.sources.source import AudioError, Tell
+from stream_ser.audio.sources.source import AudioError, OnStateChange
 
 DEMO = Path(__file__).parents[1] / "demo.flac"
 """The recording behind ``--input demo``; made by docs/demo/make_demo.py."""
 
-_BLOCK = 0.02
-"""Seconds written at once, like a sound card's block."""
+_BLOCK_S = 0.02
+"""Audio written at once, like a sound card's block."""
+
+_ROOM_POLL_S = 0.1
+"""Between two checks of whether to stop, while the ring is full."""
 
 
 class FileSource:
@@ -37,9 +40,9 @@ class FileSource:
             info = soundfile.info(path)
         except (soundfile.SoundFileError, OSError) as error:
             why = "no such file" if not path.exists() else str(error)
-            raise AudioError(f"cannot read {path}: {why}; --input takes a WAV, FLAC or OGG file, or demo") from error
+            raise AudioError(f"cannot read {path}: {why}; --input must be a WAV, FLAC or OGG file, or demo") from error
         if info.frames == 0:
-            raise AudioError(f"{path} holds no sound; --input takes a WAV, FLAC or OGG file, or demo")
+            raise AudioError(f"{path} holds no sound; --input must be a WAV, FLAC or OGG file, or demo")
         self.sample_rate = int(info.samplerate)
         self.name = path.name
         self.host_api = ""
@@ -48,8 +51,8 @@ class FileSource:
         self.failure: str | None = None
         self.overflows = 0
 
-    def start(self, ring: SampleRing, tell: Tell) -> None:
-        del tell  # a file is not lost
+    def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        del on_state_change  # a file is not lost
         self._thread = threading.Thread(target=self._play, args=(ring,), name="file source", daemon=True)
         self._thread.start()
 
@@ -59,7 +62,7 @@ class FileSource:
             self._thread.join()
 
     def _play(self, ring: SampleRing) -> None:
-        length = round(_BLOCK * self.sample_rate)
+        length = round(_BLOCK_S * self.sample_rate)
         begin = time.monotonic()
         written = 0
         try:
@@ -77,11 +80,11 @@ class FileSource:
             ring.end()
 
     def _wait(self, ring: SampleRing, samples: int, due: float) -> bool:
-        """Wait for the block's time, or for room; return False when told to stop."""
+        """Wait for the block's time, or for room; return False when stopped."""
         if self._realtime:
             return not self._stop.wait(max(0.0, due - time.monotonic()))
         while ring.room < samples:
-            ring.drained.wait(0.1)
+            ring.drained.wait(_ROOM_POLL_S)
             if self._stop.is_set():
                 return False
         return not self._stop.is_set()

@@ -19,41 +19,41 @@ from stream_ser.audio.devices import (
     input_devices,
     portaudio,
     refresh_devices,
+    silenced_stderr,
     supported_rates,
-    without_chatter,
 )
 from stream_ser.audio.ring import Discontinuity, SampleRing
-from stream_ser.audio.sources.source import AudioError, SourceState, Tell
+from stream_ser.audio.sources.source import AudioError, OnStateChange, SourceState
 
-STALL = 1.0
-"""Seconds without a block after which a device is taken for lost."""
+STALL_TIMEOUT_S = 1.0
+"""Time without a block after which a device counts as lost."""
 
-OPENING = 2.0
-"""Seconds that the first block may take."""
+FIRST_BLOCK_TIMEOUT_S = 2.0
+"""Time that the first block may take after a device was opened."""
 
-LONGEST_PAUSE = 2.0
-"""Seconds between two tries to open a lost device, at most; the first try comes at once."""
+MAX_RETRY_INTERVAL_S = 2.0
+"""Between two attempts to open a lost device, at most; the first attempt comes at once."""
 
-USUAL_RATE = 48_000
-"""Hz, where a device is not known yet."""
+DEFAULT_RATE_HZ = 48_000
+"""Of a device that is not known yet."""
 
-_BLOCK = 0.01
-"""Seconds that PortAudio gives at once: short beside a hop."""
+_BLOCK_S = 0.01
+"""Audio that PortAudio delivers at once: short beside a hop."""
 
-_LOOK = 0.25
-"""Seconds between two looks at an open device."""
+_POLL_INTERVAL_S = 0.25
+"""Between two checks of an open device."""
 
-_CLOSING = 1.0
-"""Seconds that a device may take to be closed at the end."""
+_CLOSE_TIMEOUT_S = 1.0
+"""Time that a device may take to be closed at the end."""
 
-_PLACE = re.compile(r" \(hw:\d+,\d+\)$")
-"""Where ALSA found a device: changes when it is plugged in again."""
+_ALSA_ADDRESS = re.compile(r" \(hw:\d+,\d+\)$")
+"""Part of a device's name that changes when it is plugged in again."""
 
 _REMEDIES = {
-    -9985: "another program holds it, or it is gone: close that program or plug it in again",
+    -9985: "another program uses it, or it is gone: close that program or plug it in again",
     -9996: "it is gone: plug it in again",
-    -9997: "it takes none of its rates: choose another device (stream-ser devices)",
-    -9998: "it has not that many channels: choose another --channel",
+    -9997: "it supports none of its rates: choose another device (stream-ser devices)",
+    -9998: "it has fewer channels: choose another --channel",
 }
 """What to do about errors of PortAudio, by their number (portaudio.h)."""
 
@@ -64,15 +64,15 @@ def _rates(device: Device) -> Iterator[int]:
 
 
 def _now() -> float:
-    """Seconds, those included that a sleeping machine slept."""
+    """Seconds, including those in which the machine was suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Microphone:
     """Captures an input device at a rate of its own, in mono, for as long as it is there; waits for it where it is not.
 
-    A device that is gone, gives no block for :data:`STALL` or is not there at the start is told of as lost, and taken again,
-    the same one by its name, when it is back. No other is taken in its place.
+    A device that is gone, gives no block for :data:`STALL_TIMEOUT_S` or is not there at the start is reported as lost. It is
+    opened again when it is back, recognised by its name; no other is opened in its place.
 
     Args:
         wanted: number of the device or part of its name; None for the one that is the default at the start.
@@ -94,12 +94,12 @@ class Microphone:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, ring: SampleRing, tell: Tell) -> None:
-        self._ring, self._tell = ring, tell
+    def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        self._ring, self._on_state_change = ring, on_state_change
         self._latest = _now()
         """When the newest block came, or the start."""
         portaudio()
-        with without_chatter():
+        with silenced_stderr():
             self._try_to_open()
         self._thread = threading.Thread(target=self._watch, name="microphone", daemon=True)
         self._thread.start()
@@ -107,51 +107,53 @@ class Microphone:
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(_CLOSING)
+            self._thread.join(_CLOSE_TIMEOUT_S)
             if self._thread.is_alive():
-                # In a sound system that stands still. At exit sounddevice would wait for it too, and close the stream twice.
+                # In a sound system that hangs. At exit sounddevice would wait for it too, and close the stream twice.
                 atexit.unregister(portaudio()._exit_handler)
                 return
         self._close()
 
     def change(self, wanted: str | None, channel: int | None) -> None:
-        """Capture another device, or another channel, from the next look on."""
+        """Capture another device, or another channel, from the next check on."""
         self._change = wanted, channel
 
     def _watch(self) -> None:
-        pause = _LOOK
+        pause = _POLL_INTERVAL_S
         while not self._stop.wait(pause):
             if self._change is not None:
                 (self._wanted, self._channel), self._change = self._change, None
-                self._lose("the settings name another")
+                self._report_loss("the settings name another")
                 self._close()
                 pause = 0.0
             elif self._stream is None:
-                with without_chatter():
+                with silenced_stderr():
                     refresh_devices()
                     self._try_to_open()
-                pause = _LOOK if self._stream is not None else min(2.0 * pause, LONGEST_PAUSE)
-            elif (reason := self._trouble()) is not None:
-                self._lose(f"{self.name}: {reason}")  # first: to close waits as long as the sound system stands still
+                pause = _POLL_INTERVAL_S if self._stream is not None else min(2.0 * pause, MAX_RETRY_INTERVAL_S)
+            elif (reason := self._fault()) is not None:
+                self._report_loss(f"{self.name}: {reason}")  # first: closing waits as long as the sound system hangs
                 self._close()
-                pause = _LOOK
+                pause = _POLL_INTERVAL_S
             elif self._lost and self._latest > self._opened:
                 self._lost = False
-                self._tell(SourceState.RESTORED, "")
+                self._on_state_change(SourceState.RESTORED, "")
 
-    def _trouble(self) -> str | None:
+    def _fault(self) -> str | None:
+        """Why the open device counts as lost; None while it works."""
         try:
             if not self._stream.active:
                 return "the sound system stopped it"
         except portaudio().PortAudioError as error:
             return str(error)
         silent = _now() - max(self._latest, self._opened)
-        return f"no sound for {silent:.0f} s" if silent > (STALL if self._latest > self._opened else OPENING) else None
+        timeout = STALL_TIMEOUT_S if self._latest > self._opened else FIRST_BLOCK_TIMEOUT_S
+        return f"no sound for {silent:.0f} s" if silent > timeout else None
 
-    def _lose(self, reason: str) -> None:
+    def _report_loss(self, reason: str) -> None:
         self._lost = self._counting = True
-        self._ring.interrupt(Discontinuity(0, self.sample_rate or USUAL_RATE))  # ends the utterance in progress
-        self._tell(SourceState.LOST, reason)
+        self._ring.interrupt(Discontinuity(0, self.sample_rate or DEFAULT_RATE_HZ))  # ends the utterance in progress
+        self._on_state_change(SourceState.LOST, reason)
 
     def _try_to_open(self) -> None:
         try:
@@ -160,22 +162,22 @@ class Microphone:
             if self._thread is None and not isinstance(error, NoDeviceError):
                 raise
             if not self._lost:
-                self._lose(str(error))
+                self._report_loss(str(error))
             return
         # From now on this one, wherever it is plugged in.
-        self._wanted = _PLACE.sub("", device.name)
+        self._wanted = _ALSA_ADDRESS.sub("", device.name)
         self.name, self.host_api = device.name, device.host_api
         reason = self._open(device)
         if reason is not None and not self._lost:
-            self._lose(reason)
+            self._report_loss(reason)
 
     def _open(self, device: Device) -> str | None:
-        """Open it at its own rate, or at one that it takes; return why not, if it does not."""
+        """Open it at its own rate, or at one that it supports; return why not, if it does not open."""
         sounddevice = portaudio()
         reason = None
         for rate in _rates(device):
             try:
-                self._listen(sounddevice, device, rate)
+                self._start_stream(sounddevice, device, rate)
             except sounddevice.PortAudioError as error:
                 number = int(error.args[1]) if len(error.args) > 1 else 0
                 reason = f"{device.name} does not open ({error.args[0]}); {_REMEDIES.get(number, 'check the sound server')}"
@@ -185,7 +187,7 @@ class Microphone:
                 return None
         return reason
 
-    def _listen(self, sounddevice: Any, device: Device, rate: int) -> None:
+    def _start_stream(self, sounddevice: Any, device: Device, rate: int) -> None:
         # Two at least, also for the first: of a device opened with one, a sound server gives the mean of all.
         channels = max(min(device.channels, 2), self._channel or 1)
         mono, first = np.zeros(rate, np.float32), True
@@ -196,7 +198,7 @@ class Microphone:
                 self.overflows += 1
             now = _now()
             missing = now - self._latest - frames / rate
-            if first or missing > STALL:
+            if first or missing > STALL_TIMEOUT_S:
                 # What a device takes to open for the first time is before the stream began.
                 self._ring.interrupt(Discontinuity(max(0, round(missing * rate)) if self._counting else 0, rate))
                 first, self._counting = False, True
@@ -212,7 +214,7 @@ class Microphone:
             samplerate=rate,
             channels=channels,
             dtype="float32",
-            blocksize=round(_BLOCK * rate),
+            blocksize=round(_BLOCK_S * rate),
             latency="low",
             callback=capture,
         )

@@ -11,18 +11,18 @@ from stream_ser.errors import UserError
 
 
 class AudioError(UserError):
-    """A device or file that cannot be listened to."""
+    """A device or file that cannot be used as a source."""
 
 
 class SourceState(StrEnum):
-    """What becomes of a source while it is listened to."""
+    """A change of a source while it is open."""
 
     LOST = "source_lost"
     RESTORED = "source_restored"
 
 
-Tell = Callable[[SourceState, str], None]
-"""Takes a change of state and the reason for it, on the source's thread, and returns at once."""
+OnStateChange = Callable[[SourceState, str], None]
+"""Called with the new state and the reason for it, on the source's thread; returns at once."""
 
 
 class Source(Protocol):
@@ -30,7 +30,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it: a device's or a file's name."""
+        """Name of the device or file."""
         ...
 
     @property
@@ -40,7 +40,7 @@ class Source(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Of what it writes, in Hz; 0 before it is known. A source that changes it says so to the ring."""
+        """Of what it writes, in Hz; 0 before it is known. A change of it is a discontinuity in the ring."""
         ...
 
     @property
@@ -50,11 +50,11 @@ class Source(Protocol):
 
     @property
     def failure(self) -> str | None:
-        """Why the source broke off before its end, if it did."""
+        """Why the source failed before its end, if it did."""
         ...
 
-    def start(self, ring: SampleRing, tell: Tell) -> None:
-        """Begin to write into ``ring``; ``tell`` hears when the source is lost and when it is back.
+    def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
+        """Begin to write into ``ring``; ``on_state_change`` is called when the source is lost and when it is restored.
 
         Raises:
             AudioError: the source cannot be opened.

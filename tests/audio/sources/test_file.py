@@ -36,7 +36,7 @@ def play(source: FileSource, capacity: int = 1_000) -> np.ndarray:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_files_of_any_kind_are_heard_whole(tmp_path: Path, rate: int, subtype: str, channels: int) -> None:
+def test_files_of_any_kind_are_read_to_their_end(tmp_path: Path, rate: int, subtype: str, channels: int) -> None:
     signal = voice(0.5, np.random.default_rng(0))
     block = np.stack([signal] * channels, axis=1)
     soundfile.write(tmp_path / "a.wav", block, rate, subtype=subtype)
@@ -76,7 +76,7 @@ def test_stop_ends_a_file_in_the_middle() -> None:
         (b"RIFF\x24\0\0\0WAVE", "cannot read"),
     ],
 )
-def test_what_is_no_sound_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_a_file_without_audio_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
     file = tmp_path / "a.wav"
     if content is not None:
         file.write_bytes(content)
