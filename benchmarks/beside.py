@@ -23,9 +23,9 @@ import numpy as np
 import soundfile
 from rich.console import Console
 from rich.table import Table
-
 from stream_ser.bench.process import SETTLE_S, resident_mb
 from stream_ser.bench.speech import speech
+
 from stream_ser.provenance import origin
 
 ROOT = Path(__file__).parents[1]
@@ -62,9 +62,9 @@ def main() -> None:
     old, new = (medians(rounds) for rounds in measured.values())
     ratio = {name: round(new[name] / old[name], 3) for name in new}
     console.print(table(arguments.commit, old, new, ratio))
-    result: dict[str, Any] = {"old_commit": arguments.commit, "rounds": arguments.rounds, "old": old, "new": new, "ratio": ratio}
+    result: dict[str, Any] = {"old_commit": arguments.commit, "rounds": arguments.rounds}
     command = " ".join(["python benchmarks/beside.py", *sys.argv[1:]])
-    RESULT.write_text(json.dumps({**result, **origin(command)}, indent=2) + "\n")
+    RESULT.write_text(json.dumps({**result, "old": old, "new": new, "ratio": ratio, **origin(command)}, indent=2) + "\n")
     console.print(f"Results: {RESULT.name}")
 
 
@@ -78,13 +78,14 @@ def extract(commit: str, tree: Path) -> Path:
 
 
 def hops(tree: Path, signal: Path) -> Figures:
-    """Milliseconds of a hop of each of :data:`STREAMS`, in a process of the build."""
+    """Milliseconds of a hop of each of :data:`STREAMS`, and of processor time for it, in a process of the build."""
     command = [sys.executable, str(Path(__file__).with_name("beside_hops.py")), str(signal), *map(str, STREAMS)]
     printed = subprocess.run(command, cwd=tree, env=environment(tree), stdout=subprocess.PIPE, text=True, check=True).stdout
     answer = json.loads(printed)
     if Path(answer["folder"]) != tree / "stream_ser":
         raise SystemExit(f"{answer['folder']} ran instead of the build in {tree}")
-    return {f"hop_of_{count}_ms": ms for count, ms in answer["hop_ms"].items()}
+    figures: Figures = answer["figures"]
+    return figures
 
 
 def listening(tree: Path, silence: Path) -> Figures:

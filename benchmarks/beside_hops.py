@@ -2,7 +2,8 @@
 
     python beside_hops.py SIGNAL.npy COUNT...
 
-Prints JSON: the folder of the build, and by number of streams the median time of a hop in milliseconds.
+Prints JSON: the folder of the build, and by figure the median of hops in milliseconds: on the clock, and of processor time,
+which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -83,23 +84,27 @@ def main() -> None:
     signal = np.load(sys.argv[1])
     folder = Path(stream_ser.__file__).parent
     build = ThisBuild if (folder / "core").is_dir() else BuildBeforeRooms
-    hop_ms = {count: hop_of(build(), int(count), signal) for count in sys.argv[2:]}
-    print(json.dumps({"folder": str(folder), "hop_ms": hop_ms}))
+    figures: dict[str, float] = {}
+    for count in sys.argv[2:]:
+        wall_ms, cpu_ms = hop_of(build(), int(count), signal)
+        figures |= {f"hop_of_{count}_ms": wall_ms, f"hop_of_{count}_cpu_ms": cpu_ms}
+    print(json.dumps({"folder": str(folder), "figures": figures}))
 
 
-def hop_of(build: Build, count: int, signal: NDArray[np.float32]) -> float:
-    """Median milliseconds of a hop of ``count`` streams that all speak: from samples in the rings to encoded messages."""
+def hop_of(build: Build, count: int, signal: NDArray[np.float32]) -> tuple[float, float]:
+    """Time of a hop of ``count`` streams that all speak, from samples to encoded messages: on the clock, and of processors."""
     streams = [build.open_stream(encode) for _ in range(count)]
     shifts = np.random.default_rng(0).integers(0, len(signal), count)
-    taken_s = []
+    wall_s, cpu_s = [], []
     for number in range(WARM_UP_HOPS + (HOPS_OF_ONE if count == 1 else HOPS_OF_MANY)):
         for order, (stream, shift) in enumerate(zip(streams, shifts, strict=True)):
             if number >= order % JOIN_HOPS:
                 stream.ring.write(np.take(signal, np.arange(HOP) + shift + number * HOP, mode="wrap"))
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         build.step()
-        taken_s.append(time.perf_counter() - start)
-    return 1e3 * median(taken_s[WARM_UP_HOPS:])
+        wall_s.append(time.perf_counter() - start)
+        cpu_s.append(time.process_time() - cpu)
+    return 1e3 * median(wall_s[WARM_UP_HOPS:]), 1e3 * median(cpu_s[WARM_UP_HOPS:])
 
 
 def encode(events: list[Any]) -> None:
