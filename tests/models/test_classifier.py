@@ -23,7 +23,7 @@ FEATURES = MfccSettings()
 RNG = np.random.default_rng(0)
 DRIVER = ctypes.util.find_library("cuda") is not None
 CUDNN = any(distributions(name="nvidia-cudnn-cu13")) or ctypes.util.find_library("cudnn") is not None
-"""Of the ``[cuda]`` extra, or of the system."""
+"""Of the ``[gpu]`` extra, or of the system."""
 
 
 def frames(count: int) -> Frames:
