@@ -13,7 +13,7 @@ class UserError(Exception):
 
 
 def install_hint(extra: str) -> str:
-    """What to do where the packages of an extra of pyproject.toml are missing; it works from a clone, for nothing is on PyPI."""
+    """What to do where the packages of an extra are missing. It works from a clone: nothing is on PyPI."""
     return f"in the clone of stream-ser: pip install --constraint constraints.txt --editable '.[{extra}]'"
 
 

@@ -40,12 +40,12 @@ def require_cuda() -> None:
     Raises:
         ProviderError: there is no NVIDIA driver, or this onnxruntime cannot use one.
     """
-    if CUDA not in ort.get_available_providers():
-        raise ProviderError("this onnxruntime has no CUDA", _REPLACE)
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
         raise ProviderError("no NVIDIA driver (libcuda.so.1)", "install the driver, or use --provider cpu") from None
+    if CUDA not in ort.get_available_providers():
+        raise ProviderError("this onnxruntime has no CUDA", _REPLACE)
     ort.preload_dlls()
 
 

@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 LSTM, MLP = (MODELS.index(name) for name in ("lstm", "mlp"))
 DRIVER = ctypes.util.find_library("cuda") is not None
 CUDNN = any(distributions(name="nvidia-cudnn-cu13")) or ctypes.util.find_library("cudnn") is not None
-"""Of the ``[cuda]`` extra, or of the system."""
+"""Of the ``[gpu]`` extra, or of the system."""
 
 
 def frames(count: int) -> Frames:

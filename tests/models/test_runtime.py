@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from stream_ser.errors import UserError
+from stream_ser.models import providers
+from stream_ser.models.providers import CPU, CUDA, ProviderError, require_cuda, verify_cuda
 from stream_ser.models.runtime import RuntimeInstallError, installed_distributions, require_single
 
 pytestmark = pytest.mark.unit
@@ -64,3 +68,16 @@ def test_what_runs_no_model_needs_no_runtime(arguments: list[str]) -> None:
     result = without_onnxruntime(*arguments)
     assert "ONNX Runtime" not in result.stderr, result.stderr
     assert "Traceback" not in result.stderr, result.stderr
+
+
+def test_a_driver_with_the_cpu_wheel_is_told_to_replace_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: None)  # as where the driver's library is
+    monkeypatch.setattr(providers, "ort", SimpleNamespace(get_available_providers=lambda: [CPU]))
+    with pytest.raises(ProviderError, match=r"no CUDA; pip uninstall --yes onnxruntime, then .* --editable '\.\[gpu\]'"):
+        require_cuda()
+
+
+def test_cuda_libraries_that_do_not_load_are_told_to_be_installed() -> None:
+    verify_cuda(CUDA)
+    with pytest.raises(ProviderError, match=r"CPUExecutionProvider runs instead: .*'\.\[gpu\]'"):
+        verify_cuda(CPU)
