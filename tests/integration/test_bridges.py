@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 DEMO = ("listen", "--input", "demo", "--port", "0", "--provider", "cpu")
 
 
-def test_osc_follows_the_daemon_and_ends_when_told() -> None:
+def test_osc_follows_the_daemon_and_ends_on_sigterm() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, Command(*DEMO) as daemon:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(PATIENCE_S)
@@ -30,7 +30,7 @@ def test_osc_follows_the_daemon_and_ends_when_told() -> None:
     assert "/stream_ser/speech" in {one.address for one in got}
 
 
-def test_a_place_that_is_none_is_named() -> None:
+def test_an_invalid_target_is_named() -> None:
     with refused("bridge", "osc", "--to", "here:there") as line:
         assert "--to is 'here:there'" in line
 

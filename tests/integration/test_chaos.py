@@ -1,4 +1,4 @@
-"""The whole process under faults, minutes of audio of them, and clients that behave no better."""
+"""The daemon under minutes of faulty audio, with clients that misbehave too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Storm:
 
     def __init__(self, address: str, seed: int) -> None:
         self._address, self._over = address, threading.Event()
-        self._threads = [threading.Thread(target=self._rage, args=(random.Random(f"{seed} {i}"),)) for i in range(STORMERS)]
+        self._threads = [
+            threading.Thread(target=self._misbehave, args=(random.Random(f"{seed} {i}"),)) for i in range(STORMERS)
+        ]
         self.visits = 0
 
     def __enter__(self) -> Storm:
@@ -48,7 +50,7 @@ class Storm:
         for thread in self._threads:
             thread.join(PATIENCE_S)
 
-    def _rage(self, rng: random.Random) -> None:
+    def _misbehave(self, rng: random.Random) -> None:
         host, port = self._address.removeprefix("ws://").rstrip("/").rsplit(":", 1)
         while not self._over.wait(0.05 * rng.random()):
             with contextlib.suppress(OSError, WebSocketException):
@@ -72,7 +74,7 @@ class Storm:
                 else:
                     self._over.wait(0.3 * rng.random())
             if rng.random() < 0.5:
-                client.socket.close()  # without a word
+                client.socket.close()  # without a close frame
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -85,26 +87,26 @@ def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
         wait_until(lambda: b'"ready"' in errors_file.read_bytes(), "it is ready")
         address = json.loads(errors_file.read_text().splitlines()[0])["address"]
         sizes: list[float] = []
-        with CollectingClient(address) as follower, Storm(address, seed) as storm:
+        with CollectingClient(address) as client, Storm(address, seed) as storm:
             wait_until(lambda: storm.visits >= STORMERS, "clients come and go")
             before = storm.visits
             ledger_file.with_suffix(".go").touch()
             for share in (0.3, 0.9):
-                heard = partial(_has_heard, follower, share * 60 * MINUTES)
-                follower.wait_until(heard, f"{share:.0%} are heard", 4 * PATIENCE_S)
+                processed = partial(_has_processed, client, share * 60 * MINUTES)
+                client.wait_until(processed, f"{share:.0%} are processed", 4 * PATIENCE_S)
                 sizes.append(resident_mb(daemon.pid))
-            follower.wait_until(lambda: follower.states()[-1] == "ended", "the end", 4 * PATIENCE_S)
+            client.wait_until(lambda: client.states()[-1] == "ended", "the end", 4 * PATIENCE_S)
         assert daemon.wait(PATIENCE_S) == 0
-    facts = [json.loads(line) for line in errors_file.read_text().splitlines()]
-    assert not [fact for fact in facts if fact["level"] == "error"], "nothing failed, and there is no traceback"
+    events = [json.loads(line) for line in errors_file.read_text().splitlines()]
+    assert not [event for event in events if event["level"] == "error"], "nothing failed, and there is no traceback"
     assert storm.visits > before, "clients came and went while audio was processed"
-    assert follower.close_code == 1001
+    assert client.close_code == 1001
 
-    ledger, gaps = json.loads(ledger_file.read_text()), follower.of(protocol.Gap)
+    ledger, gaps = json.loads(ledger_file.read_text()), client.of(protocol.Gap)
     assert all(ledger["faults"].values()), "every fault happened"
     total = ledger["written_s"] + ledger["kept_back_s"]
     rounding = 1.0 / 16_000 * (2 * ledger["faults"]["loss"] + len(gaps) + 2)
-    last = follower.of(protocol.Status)[-1]
+    last = client.of(protocol.Status)[-1]
     lost = {reason: sum(gap.seconds for gap in gaps if gap.reason == reason) for reason in ("source_lost", "overflow")}  # type: ignore[misc]
     assert last.time == pytest.approx(total, abs=rounding)
     assert lost["source_lost"] == pytest.approx(ledger["kept_back_s"], abs=rounding)
@@ -113,13 +115,13 @@ def test_faults_lose_nothing_uncounted(tmp_path: Path, seed: int) -> None:
     assert last.repaired > 0
     assert last.clipped > 0
 
-    assert [message.seq for message in follower.messages] == list(range(len(follower.messages)))
-    _assert_in_order(follower.messages)
+    assert [message.seq for message in client.messages] == list(range(len(client.messages)))
+    _assert_in_order(client.messages)
     assert sizes[1] - sizes[0] < 15.0, "megabytes"
 
 
-def _has_heard(follower: CollectingClient, seconds: float) -> bool:
-    ends = [message.end for message in follower.messages[-20:] if isinstance(message, protocol.Emotion | protocol.SpeechEnd)]
+def _has_processed(client: CollectingClient, seconds: float) -> bool:
+    ends = [message.end for message in client.messages[-20:] if isinstance(message, protocol.Emotion | protocol.SpeechEnd)]
     return max(ends, default=0.0) > seconds
 
 

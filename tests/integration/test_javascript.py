@@ -50,7 +50,7 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
         node.kill()
 
 
-def _told(node: subprocess.Popen[str]) -> list[dict[str, object]]:
+def _messages_until_exit(node: subprocess.Popen[str]) -> list[dict[str, object]]:
     assert node.stdout is not None
     lines = [json.loads(line) for line in node.stdout]
     assert node.wait(PATIENCE_S) == 0
@@ -65,17 +65,17 @@ def test_node_follows_the_daemon_to_its_end(tmp_path: Path, protected: bool) -> 
     more = ("--token-file", str(token_file)) if protected else ()
     with Command(*DEMO, *more) as daemon:
         with _node(tmp_path, daemon.address(), *([TOKEN] if protected else [])) as node:
-            told = _told(node)
+            messages = _messages_until_exit(node)
         assert daemon.wait() == 0
-    kinds = [message["type"] for message in told]
+    kinds = [message["type"] for message in messages]
     assert kinds[:3] == ["once", "hello", "status"] or kinds[:3] == ["hello", "once", "status"]
-    emotions = [message for message in told if message["type"] == "emotion"]
+    emotions = [message for message in messages if message["type"] == "emotion"]
     assert len(emotions) >= 4
     assert all(message["is_final"] for message in emotions)
     assert set(kinds) == {"once", "hello", "status", "emotion"}
 
 
-def test_node_comes_back_when_the_daemon_does(tmp_path: Path) -> None:
+def test_node_reconnects_when_the_daemon_is_back(tmp_path: Path) -> None:
     with Command(*DEMO) as first:
         address = first.address()
         port = address.rstrip("/").rsplit(":", 1)[1]
@@ -86,27 +86,27 @@ def test_node_comes_back_when_the_daemon_does(tmp_path: Path) -> None:
             first.process.kill()
             first.wait()
             with Command("listen", "--input", "demo", "--port", port, "--provider", "cpu") as second:
-                told = _told(node)
+                messages = _messages_until_exit(node)
                 assert second.wait() == 0
-    assert [message["type"] for message in told].count("hello") == 1, "greeted again"
-    assert sum(message["type"] == "emotion" for message in told) >= 4, "with the subscription"
+    assert [message["type"] for message in messages].count("hello") == 1, "greeted once more"
+    assert sum(message["type"] == "emotion" for message in messages) >= 4, "with the subscription"
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>overlay</title>
 <script type="module">
 import { StreamSer } from "http://%(place)s/stream-ser.js";
-const tell = (what) => fetch("/told", { method: "POST", body: JSON.stringify(what) });
+const post = (what) => fetch("/messages", { method: "POST", body: JSON.stringify(what) });
 const ser = new StreamSer("ws://%(place)s/v1/live", { subscribe: { types: ["emotion"], only_final: true } });
-ser.on("hello", (message) => tell(message));
-ser.on("emotion", (message) => tell(message));
+ser.on("hello", (message) => post(message));
+ser.on("emotion", (message) => post(message));
 </script>"""
 
 
 class _Site(ThreadingHTTPServer):
-    """Serves one page, and keeps what it posts."""
+    """Serves one page, and queues what it posts."""
 
     def __init__(self, page: str) -> None:
-        self.told: queue.Queue[dict[str, object]] = queue.Queue()
+        self.posted: queue.Queue[dict[str, object]] = queue.Queue()
         super().__init__(("127.0.0.1", 0), _Handler)
         self.page = page.encode()
 
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.server.page)
 
     def do_POST(self) -> None:
-        self.server.told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.posted.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()
 
@@ -143,7 +143,7 @@ def test_a_page_of_this_machine_follows_the_daemon_in_a_browser(tmp_path: Path) 
             command = ["chromium", *flags, "--remote-debugging-port=0", f"http://127.0.0.1:{site.server_port}/"]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
                 try:
-                    hello, emotion = site.told.get(timeout=PATIENCE_S), site.told.get(timeout=PATIENCE_S)
+                    hello, emotion = site.posted.get(timeout=PATIENCE_S), site.posted.get(timeout=PATIENCE_S)
                 finally:
                     browser.terminate()
                     browser.wait(PATIENCE_S)

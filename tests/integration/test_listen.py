@@ -79,7 +79,7 @@ def test_the_demo_streams_labels_and_ends_by_itself() -> None:
             assert message.label in (*hello.labels, "uncertain")
 
 
-def test_fast_and_realtime_say_the_same() -> None:
+def test_fast_and_realtime_give_the_same_labels() -> None:
     def finals(*more: str) -> list[str]:
         with Command(*DEMO, *more) as command:
             assert command.wait() == 0
@@ -122,7 +122,7 @@ def test_the_daemon_loads_nothing_of_training() -> None:
 
 
 @pytest.mark.parametrize("rate", [8_000, 48_000])
-def test_a_file_with_broken_samples_is_heard_to_its_end(tmp_path: Path, rate: int) -> None:
+def test_a_file_with_broken_samples_is_processed_to_its_end(tmp_path: Path, rate: int) -> None:
     signal_ = np.concatenate((silence(0.5), voice(1.0, np.random.default_rng(0)), silence(0.5)))
     signal_[3_000:9_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", np.stack([signal_, signal_], axis=1), rate, subtype="FLOAT")
@@ -145,7 +145,7 @@ def test_watch_shows_the_labels_of_another_process() -> None:
         assert daemon.wait() == 0
 
 
-def test_the_service_manager_is_told(tmp_path: Path) -> None:
+def test_the_service_manager_is_notified(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
@@ -156,13 +156,13 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
             assert ready[1].startswith("STATUS=listening to demo.flac")
             with connect(command.address()) as client:  # ready means that clients are served
                 client.recv(PATIENCE_S)
-            told: list[str] = []
-            while told.count("WATCHDOG=1") < 2:
-                told += manager.recv(4096).decode().splitlines()
-            assert {line.split("=")[0] for line in told} <= {"WATCHDOG", "STATUS"}
+            notified: list[str] = []
+            while notified.count("WATCHDOG=1") < 2:
+                notified += manager.recv(4096).decode().splitlines()
+            assert {line.split("=")[0] for line in notified} <= {"WATCHDOG", "STATUS"}
             command.process.send_signal(signal.SIGTERM)
-            while told[-1] != "STOPPING=1":
-                told += manager.recv(4096).decode().splitlines()
+            while notified[-1] != "STOPPING=1":
+                notified += manager.recv(4096).decode().splitlines()
             assert command.wait() == 0
 
 
@@ -217,7 +217,7 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize(("source", "code"), [("demo", 0), ("nothing.wav", 1)])
-def test_the_doctor_says_whether_listening_would_work(source: str, code: int) -> None:
+def test_the_doctor_reports_whether_listening_would_work(source: str, code: int) -> None:
     settings = {"STREAM_SER_INPUT": source, "STREAM_SER_PORT": "0"}
     with Command("doctor", "--json", env=settings) as doctor:
         assert doctor.wait() == code, doctor.errors
@@ -229,7 +229,7 @@ def test_the_doctor_says_whether_listening_would_work(source: str, code: int) ->
         assert ("FAIL source" in doctor.output) is (code == 1)
 
 
-def test_a_second_daemon_says_who_holds_the_port() -> None:
+def test_a_second_daemon_names_the_holder_of_the_port() -> None:
     with Command(*DEMO) as first:
         port = first.address().rstrip("/").rsplit(":", 1)[1]
         with refused("listen", "--input", "demo", "--port", port, "--provider", "cpu") as line:
@@ -240,30 +240,30 @@ def test_a_second_daemon_says_who_holds_the_port() -> None:
             )
 
 
-def test_the_log_is_json_where_it_is_asked_for_and_holds_no_label() -> None:
+def test_the_log_is_json_on_request_and_holds_no_label() -> None:
     with Command(*DEMO, "--log-format", "json") as command:
         wait_until(lambda: '"ready"' in command.errors, "it is ready")
         address = json.loads(command.errors.splitlines()[0])["address"]
         with connect(address) as client:
             follow(client)
         assert command.wait() == 0
-    facts = [json.loads(line) for line in command.errors.splitlines()]
-    assert [fact["fact"] for fact in facts] == ["ready", "client_connected", "stopping", "client_left"]
-    assert {fact["level"] for fact in facts} == {"info"}
-    assert facts[0]["source"] == "demo.flac"
+    events = [json.loads(line) for line in command.errors.splitlines()]
+    assert [event["event"] for event in events] == ["ready", "client_connected", "stopping", "client_left"]
+    assert {event["level"] for event in events} == {"info"}
+    assert events[0]["source"] == "demo.flac"
     assert command.output == ""
 
 
-def test_an_error_is_a_fact_of_the_log_too() -> None:
+def test_an_error_is_a_log_event_too() -> None:
     with Command("listen", "--input", "nowhere.wav", "--log-format", "json") as command:
         assert command.wait() == 1
     (line,) = command.errors.splitlines()
-    fact = json.loads(line)
-    assert (fact["level"], fact["fact"]) == ("error", "failed")
-    assert "nowhere.wav" in fact["reason"]
+    event = json.loads(line)
+    assert (event["level"], event["event"]) == ("error", "failed")
+    assert "nowhere.wav" in event["reason"]
 
 
-def test_a_recording_holds_what_was_heard_and_what_was_said_of_it(tmp_path: Path) -> None:
+def test_a_recording_holds_the_audio_and_the_messages(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     with Command(*DEMO, "--record", str(folder)) as command, connect(command.address()) as client:
         command.wait_for(f"RECORDING audio and labels to {re.escape(str(folder))}")
@@ -276,14 +276,14 @@ def test_a_recording_holds_what_was_heard_and_what_was_said_of_it(tmp_path: Path
     assert status.recording
     (sound,), (labels,) = folder.glob("*.wav"), folder.glob("*.jsonl")
     written, _ = soundfile.read(sound, dtype="float32")
-    heard, _ = soundfile.read(DEMO_FILE, dtype="float32")
-    np.testing.assert_allclose(written, heard, atol=1e-4)
-    told = [protocol.decode(line) for line in labels.read_text().splitlines()]
-    assert isinstance(told[0], protocol.Hello)
-    assert told[1:] == [msgspec.structs.replace(message, seq=0) for message in messages[2:]]
+    original, _ = soundfile.read(DEMO_FILE, dtype="float32")
+    np.testing.assert_allclose(written, original, atol=1e-4)
+    recorded = [protocol.decode(line) for line in labels.read_text().splitlines()]
+    assert isinstance(recorded[0], protocol.Hello)
+    assert recorded[1:] == [msgspec.structs.replace(message, seq=0) for message in messages[2:]]
 
 
-def test_without_being_asked_it_says_that_nothing_is_recorded() -> None:
+def test_by_default_nothing_is_recorded_and_clients_know() -> None:
     with Command(*DEMO) as command, connect(command.address()) as client:
         hello = protocol.decode(client.recv(PATIENCE_S))
         assert isinstance(hello, protocol.Hello)

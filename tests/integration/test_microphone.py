@@ -48,46 +48,46 @@ def sentence(tmp_path: Path) -> Path:
 def listening(sound: SoundServer, device: str = "pulse") -> Iterator[tuple[Command, CollectingClient]]:
     """The daemon at a microphone, and a client; afterwards it must end cleanly."""
     with Command("listen", "--device", device, "--port", "0", "--provider", "cpu", env=sound.env) as command:
-        with CollectingClient(command.address()) as follower:
-            yield command, follower
+        with CollectingClient(command.address()) as client:
+            yield command, client
             command.process.terminate()
             assert command.wait() == 0
-        assert follower.close_code == 1001
-        assert [message.seq for message in follower.messages] == list(range(len(follower.messages)))
+        assert client.close_code == 1001
+        assert [message.seq for message in client.messages] == list(range(len(client.messages)))
 
 
-def ends(follower: CollectingClient) -> int:
-    return len(follower.of(protocol.SpeechEnd))
+def ends(client: CollectingClient) -> int:
+    return len(client.of(protocol.SpeechEnd))
 
 
-def test_a_voice_at_the_microphone_is_told_and_silence_is_not(sound: SoundServer, sentence: Path) -> None:
-    with listening(sound) as (command, follower):
-        (hello,) = follower.of(protocol.Hello)
+def test_a_voice_at_the_microphone_gets_labels_and_silence_does_not(sound: SoundServer, sentence: Path) -> None:
+    with listening(sound) as (command, client):
+        (hello,) = client.of(protocol.Hello)
         assert (hello.source, hello.host_api, hello.sample_rate) == ("pulse", "ALSA", 44_100)
-        silent_until = _listen_in_silence(command, 2.0)
-        assert len(follower.messages) == 2
+        silent_until = _let_stream_time_pass(command, 2.0)
+        assert len(client.messages) == 2
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "the end of the sentence")
-        told = follower.messages[2:]
-        _listen_in_silence(command, 2.0)
-        assert len(follower.messages) == 2 + len(told)
-    assert isinstance(told[0], protocol.SpeechStart)
-    assert told[0].start >= silent_until - 1.0
-    assert isinstance(told[-1], protocol.SpeechEnd)
-    answers = told[1:-1]
-    assert len(answers) > 10
-    assert all(isinstance(message, protocol.Emotion) for message in answers)
-    assert [m.is_final for m in answers if isinstance(m, protocol.Emotion)] == [False] * (len(answers) - 1) + [True]
+        client.wait_until(lambda: ends(client) == 1, "the end of the sentence")
+        messages = client.messages[2:]
+        _let_stream_time_pass(command, 2.0)
+        assert len(client.messages) == 2 + len(messages)
+    assert isinstance(messages[0], protocol.SpeechStart)
+    assert messages[0].start >= silent_until - 1.0
+    assert isinstance(messages[-1], protocol.SpeechEnd)
+    emotions = messages[1:-1]
+    assert len(emotions) > 10
+    assert all(isinstance(message, protocol.Emotion) for message in emotions)
+    assert [m.is_final for m in emotions if isinstance(m, protocol.Emotion)] == [False] * (len(emotions) - 1) + [True]
     assert command.errors == ""
 
 
-def _listen_in_silence(command: Command, seconds: float) -> float:
-    """Let stream time pass, as a client that connects anew reads it."""
+def _let_stream_time_pass(command: Command, seconds: float) -> float:
+    """Wait until stream time has advanced by ``seconds``, as new clients are greeted with it; return that time."""
     address = command.address()
 
     def now() -> float:
-        with connect(address) as client:
-            hello = protocol.decode(client.recv(PATIENCE_S))
+        with connect(address) as greeted:
+            hello = protocol.decode(greeted.recv(PATIENCE_S))
             assert isinstance(hello, protocol.Hello)
             return hello.time
 
@@ -97,94 +97,94 @@ def _listen_in_silence(command: Command, seconds: float) -> float:
 
 
 def test_a_microphone_that_is_unplugged_is_waited_for(sound: SoundServer, sentence: Path) -> None:
-    with listening(sound) as (_, follower):
+    with listening(sound) as (_, client):
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label before")
+        client.wait_until(lambda: ends(client) == 1, "a label before")
         sound.remove("room")
-        follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
-        (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
+        client.wait_until(lambda: "source_lost" in client.states(), "the loss")
+        (lost,) = (status for status in client.of(protocol.Status) if status.state == "source_lost")
         assert lost.reason.startswith("pulse: ")
         sound.add("room")
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
+        client.wait_until(lambda: "source_restored" in client.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after")
-    (gap,) = follower.of(protocol.Gap)
+        client.wait_until(lambda: ends(client) == 2, "a label after")
+    (gap,) = client.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 1.0  # type: ignore[operator]
-    first, second = follower.of(protocol.SpeechEnd)
+    first, second = client.of(protocol.SpeechEnd)
     assert first.end <= gap.start  # type: ignore[operator]
     assert second.start >= gap.start + gap.seconds  # type: ignore[operator]
 
 
 def test_a_sound_server_that_is_killed_is_waited_for(sound: SoundServer, sentence: Path) -> None:
-    with listening(sound) as (command, follower):
+    with listening(sound) as (command, client):
         sound.kill()
-        follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+        client.wait_until(lambda: "source_lost" in client.states(), "the loss")
         assert command.process.poll() is None
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
+        client.wait_until(lambda: "source_restored" in client.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label after")
-    assert [gap.reason for gap in follower.of(protocol.Gap)] == ["source_lost"]
+        client.wait_until(lambda: ends(client) == 1, "a label after")
+    assert [gap.reason for gap in client.of(protocol.Gap)] == ["source_lost"]
 
 
 def test_a_sound_system_that_stands_still_is_waited_for(sound: SoundServer, sentence: Path) -> None:
-    with listening(sound) as (_, follower):
+    with listening(sound) as (_, client):
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label before")
+        client.wait_until(lambda: ends(client) == 1, "a label before")
         sound.freeze()
         try:
-            follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+            client.wait_until(lambda: "source_lost" in client.states(), "the loss")
         finally:
             sound.thaw()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "the return")
+        client.wait_until(lambda: "source_restored" in client.states(), "the return")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 2, "a label after")
-    (gap,) = follower.of(protocol.Gap)
+        client.wait_until(lambda: ends(client) == 2, "a label after")
+    (gap,) = client.of(protocol.Gap)
     assert gap.reason == "source_lost"
     assert gap.seconds > 0.5  # type: ignore[operator]
-    (lost,) = (status for status in follower.of(protocol.Status) if status.state == "source_lost")
+    (lost,) = (status for status in client.of(protocol.Status) if status.state == "source_lost")
     assert "no sound for" in lost.reason
 
 
 def test_a_microphone_that_is_not_there_yet_is_waited_for(sound: SoundServer, sentence: Path) -> None:
     sound.kill()
-    with listening(sound) as (command, follower):
+    with listening(sound) as (command, client):
         command.wait_for("Waiting for pulse")
         command.wait_for("no input device.*waiting for it")
-        assert follower.of(protocol.Hello)[0].sample_rate == 0
+        assert client.of(protocol.Hello)[0].sample_rate == 0
         sound.start()
-        follower.wait_until(lambda: "source_restored" in follower.states(), "it")
+        client.wait_until(lambda: "source_restored" in client.states(), "it")
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label")
+        client.wait_until(lambda: ends(client) == 1, "a label")
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
-def test_a_microphone_of_another_rate_is_heard(sound: SoundServer, sentence: Path, rate: int) -> None:
+def test_a_microphone_of_another_rate_is_resampled(sound: SoundServer, sentence: Path, rate: int) -> None:
     sound.add("other", rate)
-    with listening(sound) as (_, follower):
+    with listening(sound) as (_, client):
         sound.play(sentence, "other")
-        follower.wait_until(lambda: ends(follower) == 1, "a label")
+        client.wait_until(lambda: ends(client) == 1, "a label")
 
 
-def test_of_two_microphones_the_other_is_not_heard(sound: SoundServer, sentence: Path) -> None:
+def test_of_two_microphones_only_the_chosen_one_counts(sound: SoundServer, sentence: Path) -> None:
     sound.add("other")
-    with listening(sound) as (command, follower):
+    with listening(sound) as (command, client):
         sound.play(sentence, "room")
-        _listen_in_silence(command, 1.0)
-        assert len(follower.messages) == 2
+        _let_stream_time_pass(command, 1.0)
+        assert len(client.messages) == 2
         sound.play(sentence, "other")
-        follower.wait_until(lambda: ends(follower) == 1, "a label")
+        client.wait_until(lambda: ends(client) == 1, "a label")
 
 
 def test_a_default_that_changes_is_survived(sound: SoundServer, sentence: Path) -> None:
-    with listening(sound) as (_, follower):
+    with listening(sound) as (_, client):
         sound.play(sentence)
-        follower.wait_until(lambda: ends(follower) == 1, "a label before")
+        client.wait_until(lambda: ends(client) == 1, "a label before")
         sound.add("other")  # and makes it the default, which "pulse" stands for
-        for name in ("room", "other"):  # the sound server decides whether it moves who listens
+        for name in ("room", "other"):  # the sound server decides whether it moves the daemon
             sound.play(sentence, name)
-        follower.wait_until(lambda: ends(follower) >= 2, "a label after")
+        client.wait_until(lambda: ends(client) >= 2, "a label after")
 
 
 def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
@@ -193,7 +193,7 @@ def test_the_virtual_microphone_is_listed(sound: SoundServer) -> None:
         assert any("pulse" in line and "Hz" in line for line in command.lines)
 
 
-def test_no_input_device_says_what_to_do() -> None:
+def test_without_an_input_device_the_remedy_is_named() -> None:
     nowhere = {"PULSE_SERVER": "unix:/nowhere"}
     with Command("devices", env=nowhere) as command:
         if command.wait() == 0:
@@ -202,9 +202,7 @@ def test_no_input_device_says_what_to_do() -> None:
         assert "no input device; connect a microphone" in line
 
 
-def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
-    sound: SoundServer, sentence: Path, tmp_path: Path
-) -> None:
+def test_another_channel_is_reloaded_while_it_runs(sound: SoundServer, sentence: Path, tmp_path: Path) -> None:
     samples, rate = soundfile.read(sentence, dtype="float32")
     one_sided = tmp_path / "right.wav"
     soundfile.write(one_sided, np.stack([np.zeros_like(samples), samples], axis=1), rate)
@@ -215,41 +213,41 @@ def test_another_channel_of_the_settings_is_taken_over_while_it_runs(
     env = {**sound.env, "XDG_CONFIG_HOME": str(tmp_path / "config")}
     with Command("listen", env=env) as command:
 
-        def facts(name: str) -> list[dict[str, object]]:
-            found = map(json.loads, command.errors.splitlines())
-            return [fact for fact in found if fact["fact"] == name]
+        def events(name: str) -> list[dict[str, object]]:
+            logged = map(json.loads, command.errors.splitlines())
+            return [event for event in logged if event["event"] == name]
 
-        wait_until(lambda: bool(facts("ready")), "it is ready")
-        with CollectingClient(str(facts("ready")[0]["address"])) as follower:
+        wait_until(lambda: bool(events("ready")), "it is ready")
+        with CollectingClient(str(events("ready")[0]["address"])) as client:
             sound.play(one_sided)
-            assert not follower.of(protocol.SpeechStart), "nobody speaks on the first channel"
+            assert not client.of(protocol.SpeechStart), "nobody speaks on the first channel"
             config.write_text(config.read_text().replace("channel = 1", "channel = 2\nhop = 0.2"))
             command.process.send_signal(signal.SIGHUP)
-            follower.wait_until(lambda: "source_restored" in follower.states(), "the other channel")
+            client.wait_until(lambda: "source_restored" in client.states(), "the other channel")
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 1, "a label")
+            client.wait_until(lambda: ends(client) == 1, "a label")
             config.write_text("volume = 11\n")
             command.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: bool(facts("reload_refused")), "the wrong settings are refused")
+            wait_until(lambda: bool(events("reload_refused")), "the wrong settings are refused")
             sound.play(one_sided)
-            follower.wait_until(lambda: ends(follower) == 2, "a label all the same")
+            client.wait_until(lambda: ends(client) == 2, "a label all the same")
             command.process.terminate()
             assert command.wait() == 0
-    (reloaded,) = facts("reloaded")
+    (reloaded,) = events("reloaded")
     assert (reloaded["changed"], reloaded["after_a_restart"]) == ("channel", "hop")
-    assert "there is no setting volume" in str(facts("reload_refused")[0]["reason"])
-    (lost,) = facts("source_lost")
+    assert "there is no setting volume" in str(events("reload_refused")[0]["reason"])
+    (lost,) = events("source_lost")
     assert lost["reason"] == "the settings name another"
 
 
-def test_it_ends_also_while_the_sound_system_stands_still(sound: SoundServer) -> None:
+def test_it_ends_while_the_sound_system_stands_still(sound: SoundServer) -> None:
     with Command("listen", "--device", "pulse", "--port", "0", "--provider", "cpu", env=sound.env) as command:
-        with CollectingClient(command.address()) as follower:
+        with CollectingClient(command.address()) as client:
             sound.freeze()
             try:
-                follower.wait_until(lambda: "source_lost" in follower.states(), "the loss")
+                client.wait_until(lambda: "source_lost" in client.states(), "the loss")
                 command.process.terminate()
                 assert command.wait() == 0
             finally:
                 sound.thaw()
-        assert follower.close_code == 1001
+        assert client.close_code == 1001

@@ -53,7 +53,7 @@ FailureAction=exit-force
 [Service]
 Type=oneshot
 ExecStart=/bin/bash -e {home}/script
-StandardOutput=file:{home}/told
+StandardOutput=file:{home}/printed
 StandardError=file:{home}/errors
 """
 
@@ -74,21 +74,21 @@ def unshare(home: Path, shell: str, *spaces: str, **variables: str) -> subproces
     )
 
 
-def named(printed: str) -> dict[str, str]:
+def values_of(output: str) -> dict[str, str]:
     """What a script printed as ``name: value`` lines."""
-    return dict(line.split(": ", 1) for line in printed.splitlines() if ": " in line)
+    return dict(line.split(": ", 1) for line in output.splitlines() if ": " in line)
 
 
 def manage(home: Path, script: str, **variables: str) -> dict[str, str]:
-    """Run a script beside a user's service manager; give what it printed by name."""
+    """Run a script beside a user's service manager; return what it printed, by name."""
     result = unshare(home, BEGIN + script + END, XDG_RUNTIME_DIR="/run/user/test", **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
-    return named(result.stdout)
+    return values_of(result.stdout)
 
 
 def boot(home: Path, settings: str, script: str) -> dict[str, str]:
-    """Run a script on a machine that has the system unit, with ``settings`` on top; give what it printed by name."""
+    """Run a script on a machine that has the system unit, with ``settings`` on top; return what it printed, by name."""
     units, errors = home / "units", home / "errors"
     for folder in (units / "stream-ser.service.d", home / "bin", home / "work"):
         folder.mkdir(parents=True)
@@ -102,7 +102,7 @@ def boot(home: Path, settings: str, script: str) -> dict[str, str]:
     result = unshare(home, BOOT, "--uts", "--ipc", "--cgroup")
     assert result.returncode == 0, result.stdout + result.stderr + (errors.read_text() if errors.exists() else "")
     assert errors.read_text() == ""
-    return named((home / "told").read_text())
+    return values_of((home / "printed").read_text())
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def recording(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_unit_file_installed_by_hand_starts_when_it_is_ready_and_stops_cleanly(tmp_path: Path) -> None:
+def test_the_unit_file_reports_ready_reloads_and_stops_cleanly(tmp_path: Path) -> None:
     script = """
 cp "$UNIT" "$HOME/.config/systemd/user/"
 ln -s "$PROGRAM" "$HOME/.local/bin/stream-ser"
@@ -129,19 +129,19 @@ echo "reloaded: $(show ActiveState)"
 systemctl --user stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    told = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
-    # systemctl start returns when Type=notify has heard READY=1.
-    assert told["state"] == "active"
-    assert told["status"].startswith("listening to demo.flac, ")
-    assert "0 clients at ws://127.0.0.1:" in told["status"]
-    assert "RECORDING" not in told["status"]
-    assert told["reloaded"] == "active"
-    assert told["stopped"] == "inactive success 0"
+    printed = manage(tmp_path, script, UNIT=str(UNITS / "stream-ser.service"))
+    # systemctl start returns when Type=notify has received READY=1.
+    assert printed["state"] == "active"
+    assert printed["status"].startswith("listening to demo.flac, ")
+    assert "0 clients at ws://127.0.0.1:" in printed["status"]
+    assert "RECORDING" not in printed["status"]
+    assert printed["reloaded"] == "active"
+    assert printed["stopped"] == "inactive success 0"
 
 
-def test_the_service_is_installed_survives_a_kill_and_is_uninstalled(tmp_path: Path, recording: Path) -> None:
+def test_the_installed_service_is_restarted_after_a_kill_and_uninstalled(tmp_path: Path, recording: Path) -> None:
     script = """
-"$PROGRAM" service install --input "$RECORDING" --port 0 --provider cpu --record "$HOME/kept"
+"$PROGRAM" service install --input "$RECORDING" --port 0 --provider cpu --record "$HOME/recordings"
 echo "state: $(show ActiveState)"
 "$PROGRAM" service status > "$HOME/status"
 echo "reported: $(tr '\\n' ' ' < "$HOME/status")"
@@ -154,13 +154,13 @@ until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do slee
 echo "afterwards: $(cat "$HOME/status")"
 echo "left: $(find "$HOME/.config/systemd" -type f -o -type l | wc -l)"
 """
-    told = manage(tmp_path, script, RECORDING=str(recording))
-    assert told["state"] == "active"
-    assert told["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
-    assert told["reported"].strip().endswith(f"RECORDING to {tmp_path}/kept")
-    assert told["code"] == "3"
-    assert told["afterwards"].startswith("not installed")
-    assert told["left"] == "0"
+    printed = manage(tmp_path, script, RECORDING=str(recording))
+    assert printed["state"] == "active"
+    assert printed["reported"].startswith("active (running), restarted 0 times listening to silence.flac")
+    assert printed["reported"].strip().endswith(f"RECORDING to {tmp_path}/recordings")
+    assert printed["code"] == "3"
+    assert printed["afterwards"].startswith("not installed")
+    assert printed["left"] == "0"
 
 
 def test_a_daemon_whose_worker_hangs_is_restarted(tmp_path: Path, recording: Path) -> None:
@@ -182,7 +182,7 @@ systemctl --user stop stream-ser || true
         "import threading; from stream_ser.cli import app; from stream_ser.core import engine;"
         " engine.Engine.step = lambda self: threading.Event().wait(); app.main()"
     )
-    told = manage(
+    printed = manage(
         tmp_path,
         script,
         UNIT=str(UNITS / "stream-ser.service"),
@@ -190,10 +190,10 @@ systemctl --user stop stream-ser || true
         PYTHON=sys.executable,
         SABOTAGED=sabotaged,
     )
-    assert told == {"state": "active", "cause": "watchdog"}
+    assert printed == {"state": "active", "cause": "watchdog"}
 
 
-def test_the_system_unit_listens_as_a_user_of_its_own_and_survives_a_kill(tmp_path: Path) -> None:
+def test_the_system_unit_runs_as_a_dynamic_user_and_is_restarted_after_a_kill(tmp_path: Path) -> None:
     # Of the unit, only what a checkout needs is loosened: it may lie in a home.
     seen = " ".join({sys.base_prefix, sys.prefix, str(UNITS.parent)})
     settings = f"""[Service]
@@ -216,9 +216,9 @@ until [ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]; do slee
 systemctl stop stream-ser
 echo "stopped: $(show ActiveState) $(show Result) $(show ExecMainStatus)"
 """
-    told = boot(tmp_path, settings, script)
-    assert told["state"] == "active"
-    assert told["status"].startswith("listening to demo.flac, ")
-    assert int(told["user"]) >= 61_184, "not one of those that systemd hands out"
-    assert int(told["capabilities"], 16) == 0
-    assert told["stopped"] == "inactive success 0"
+    printed = boot(tmp_path, settings, script)
+    assert printed["state"] == "active"
+    assert printed["status"].startswith("listening to demo.flac, ")
+    assert int(printed["user"]) >= 61_184, "not one of those that systemd hands out"
+    assert int(printed["capabilities"], 16) == 0
+    assert printed["stopped"] == "inactive success 0"

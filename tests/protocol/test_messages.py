@@ -53,15 +53,15 @@ def test_only_an_interim_emotion_may_be_replaced() -> None:
     assert not any(protocol.encode(protocol.of_event(event)).is_interim for event in EVENTS)
 
 
-def test_a_reader_takes_fields_that_it_does_not_know() -> None:
+def test_unknown_fields_of_a_later_version_are_ignored() -> None:
     assert protocol.decode('{"type":"speech_start","start":1,"mood":"new"}') == protocol.SpeechStart(start=1.0)
 
 
 @given(st.text() | st.builds(json.dumps, st.dictionaries(st.sampled_from(["type", "types", "id", "sample_rate"]), st.text())))
-def test_whatever_a_client_says_is_a_message_or_answered_with_an_error(data: str) -> None:
-    found = protocol.decode_client(data)
-    assert isinstance(found, protocol.CLIENT_MESSAGES) or (
-        isinstance(found, protocol.Error) and found.code in {"bad_message", "unknown_type", "bad_field"}
+def test_any_client_text_decodes_to_a_message_or_an_error(data: str) -> None:
+    decoded = protocol.decode_client(data)
+    assert isinstance(decoded, protocol.CLIENT_MESSAGES) or (
+        isinstance(decoded, protocol.Error) and decoded.code in {"bad_message", "unknown_type", "bad_field"}
     )
 
 
@@ -84,12 +84,12 @@ def test_whatever_a_client_says_is_a_message_or_answered_with_an_error(data: str
     ],
 )
 def test_errors_have_codes(data: str, code: str) -> None:
-    found = protocol.decode_client(data)
-    assert isinstance(found, protocol.Error)
-    assert found.code == code
+    decoded = protocol.decode_client(data)
+    assert isinstance(decoded, protocol.Error)
+    assert decoded.code == code
 
 
-def test_fields_that_are_not_known_are_passed_over() -> None:
+def test_unknown_fields_of_a_client_are_ignored() -> None:
     assert protocol.decode_client('{"type":"ping","id":"a","mood":"new"}') == protocol.Ping(id="a")
 
 
@@ -103,7 +103,7 @@ STATUS = protocol.Status(state="listening", time=0.0, label="no_speech", repaire
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "delivered"),
     [
         (protocol.Subscribe(), [True] * 6),
         (protocol.Subscribe(types=frozenset({"emotion"})), [True, True, True, False, False, True]),
@@ -113,7 +113,7 @@ STATUS = protocol.Status(state="listening", time=0.0, label="no_speech", repaire
         (protocol.Subscribe(only_final=True), [False, False, True, True, True, True]),
     ],
 )
-def test_a_client_is_told_what_it_subscribed_to(wanted: protocol.Subscribe, told: list[bool]) -> None:
+def test_a_client_gets_what_it_subscribed_to(wanted: protocol.Subscribe, delivered: list[bool]) -> None:
     messages: list[protocol.ServerMessage] = [
         emotion(1.0),
         emotion(1.1, confidence=0.4),
@@ -123,15 +123,15 @@ def test_a_client_is_told_what_it_subscribed_to(wanted: protocol.Subscribe, told
         protocol.Gap(reason="overflow", start=2.0, seconds=1.0),
     ]
     subscription = protocol.Subscription(wanted)
-    assert [subscription.wants(message) for message in messages] == told
+    assert [subscription.wants(message) for message in messages] == delivered
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(10.0, 30), (5.0, 15), (2.0, 6), (1.0, 3), (100.0, 30)])
 def test_a_rate_thins_out_what_is_interim(rate: float, expected: int) -> None:
     subscription = protocol.Subscription(protocol.Subscribe(max_rate_hz=rate))
-    told = [subscription.wants(emotion(0.1 * number)) for number in range(30)]
-    assert sum(told) == expected
-    assert told[0]
+    delivered = [subscription.wants(emotion(0.1 * number)) for number in range(30)]
+    assert sum(delivered) == expected
+    assert delivered[0]
     assert subscription.wants(emotion(2.91, is_final=True)), "a final one always comes"
 
 
