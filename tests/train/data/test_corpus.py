@@ -13,7 +13,7 @@ from stream_ser_train.data.corpus import CorpusError, default_place, describe_wo
 
 from stream_ser.events import EMOTIONS
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_ser_train.fitting.calibration import even, reliability, risk_by_coverage, shares, soften, temperature, withhold
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 def drawn(sharpness: float, clips: int = 40_000, seed: int = 0) -> tuple[np.ndarray, list[int]]:
