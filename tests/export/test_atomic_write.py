@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from stream_ser_export.atomic_write import atomic_write
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 def write_both(file: Path) -> None:

@@ -12,7 +12,7 @@ from stream_ser_export.float16 import store_as_float16
 from stream_ser.models.providers import CPU
 from stream_ser.models.runtime import ort
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 RNG = np.random.default_rng(0)
 FINE = RNG.standard_normal((40, 50)).astype(np.float32)

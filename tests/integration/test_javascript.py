@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from requirements import require, require_programs
 from patience import PATIENCE_S
 from process import Command
+from requirements import require, require_programs
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,7 @@ def _node(folder: Path, address: str, *arguments: str) -> Iterator[subprocess.Po
         node.kill()
 
 
-def _messages(node: subprocess.Popen[str]) -> list[dict[str, object]]:
+def _messages_until_exit(node: subprocess.Popen[str]) -> list[dict[str, object]]:
     assert node.stdout is not None
     lines = [json.loads(line) for line in node.stdout]
     assert node.wait(PATIENCE_S) == 0
@@ -65,7 +65,7 @@ def test_node_follows_the_daemon_to_its_end(tmp_path: Path, protected: bool) -> 
     more = ("--token-file", str(token_file)) if protected else ()
     with Command(*DEMO, *more) as daemon:
         with _node(tmp_path, daemon.address(), *([TOKEN] if protected else [])) as node:
-            messages = _messages(node)
+            messages = _messages_until_exit(node)
         assert daemon.wait() == 0
     kinds = [message["type"] for message in messages]
     assert kinds[:3] == ["once", "hello", "status"] or kinds[:3] == ["hello", "once", "status"]
@@ -86,19 +86,19 @@ def test_node_reconnects_when_the_daemon_is_back(tmp_path: Path) -> None:
             first.process.kill()
             first.wait()
             with Command("listen", "--input", "demo", "--port", port, "--provider", "cpu") as second:
-                messages = _messages(node)
+                messages = _messages_until_exit(node)
                 assert second.wait() == 0
-    assert [message["type"] for message in messages].count("hello") == 1, "greeted on the new connection"
+    assert [message["type"] for message in messages].count("hello") == 1, "greeted once more"
     assert sum(message["type"] == "emotion" for message in messages) >= 4, "with the subscription"
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>overlay</title>
 <script type="module">
 import { StreamSer } from "http://%(place)s/stream-ser.js";
-const post = (message) => fetch("/messages", { method: "POST", body: JSON.stringify(message) });
+const post = (what) => fetch("/messages", { method: "POST", body: JSON.stringify(what) });
 const ser = new StreamSer("ws://%(place)s/v1/live", { subscribe: { types: ["emotion"], only_final: true } });
-ser.on("hello", post);
-ser.on("emotion", post);
+ser.on("hello", (message) => post(message));
+ser.on("emotion", (message) => post(message));
 </script>"""
 
 

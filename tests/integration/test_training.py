@@ -73,9 +73,7 @@ def test_the_original_recipe_is_measured_on_the_same_actors(data: Path, tmp_path
     assert not list(out.glob("*.onnx"))
 
 
-def test_ctrl_c_says_where_the_checkpoint_is_and_the_same_command_goes_on(
-    data: Path, tmp_path: Path, cache: dict[str, str]
-) -> None:
+def test_ctrl_c_names_the_checkpoint_and_the_same_command_resumes(data: Path, tmp_path: Path, cache: dict[str, str]) -> None:
     out = tmp_path / "out"
     arguments = ("train", "--data", str(data), "--out", str(out))
     with Command(*arguments, env=cache) as train:
@@ -132,7 +130,7 @@ def test_check_names_what_is_missing_doubled_foreign_or_damaged(data: Path, tmp_
         assert check.errors.startswith(f"stream-ser: {folder} is incomplete")
 
 
-def test_the_real_set_is_found_whole(ravdess: Path) -> None:
+def test_the_real_set_is_complete(ravdess: Path) -> None:
     with Command("data", "check", str(ravdess)) as check:
         assert check.wait() == 0
         assert "1440 of 1440 clips are usable." in check.output

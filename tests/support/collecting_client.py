@@ -28,7 +28,7 @@ class CollectingClient:
 
     def __enter__(self) -> CollectingClient:
         self._reader.start()
-        self.wait_until(lambda: len(self.messages) >= 2, "the greeting is complete")
+        self.wait_until(lambda: len(self.messages) >= 2, "the greeting")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -42,7 +42,7 @@ class CollectingClient:
         """
         with self._changed:
             met = self._changed.wait_for(condition, seconds)
-        assert met, f"waited {seconds:g} s in vain until {what}; last messages: {self.messages[-5:]}"
+        assert met, f"waited {seconds:g} s in vain for {what}; last messages: {self.messages[-5:]}"
 
     def of(self, kind: type[_Message]) -> list[_Message]:
         """The messages of one type, so far."""

@@ -12,7 +12,7 @@ from speech_corpus import clip_name, write_corpus
 from stream_ser_train.data.corpus import CorpusError, default_data_path, describe_labels, open_corpora, open_corpus
 from stream_ser_train.data.emotions import EMOTIONS
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from stream_ser_train.data.download import DownloadError, download
 from stream_ser_train.progress import silent
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 CONTENT = np.random.default_rng(0).bytes(1_500_000)
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()

@@ -7,7 +7,7 @@ from speech_corpus import clip
 from stream_ser_train.data.corpus import Clip, CorpusError
 from stream_ser_train.data.splits import ACTOR_FOLDS, across, at_random, by_speaker, fold_of
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 def clips(actors: range) -> list[Clip]:

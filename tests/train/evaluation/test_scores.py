@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import recall_score
 from stream_ser_train.evaluation.scores import pool, score
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 def one_hot(labels: list[int]) -> np.ndarray:

@@ -14,7 +14,7 @@ from stream_ser_train.fitting.calibration import (
     withhold,
 )
 
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.unit
 
 
 def drawn(sharpness: float, clips: int = 40_000, seed: int = 0) -> tuple[np.ndarray, list[int]]:
