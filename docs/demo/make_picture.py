@@ -41,7 +41,9 @@ def main() -> None:
     console.print(Text.from_ansi(screen(output)))
     picture = console.export_svg(title="stream-ser")
     # The viewer's own monospace font, so that showing the picture fetches nothing.
-    PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL).replace("Fira Code, monospace", "monospace"))
+    PICTURE.write_text(
+        re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
+    )
     print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")
 
 

@@ -1,4 +1,4 @@
-// Written by docs/make_protocol.py from stream_ser/protocol.py; edit those.
+// Written by docs/make_protocol.py from stream_ser/protocol/messages.py; edit those.
 
 /** First on every connection: what is being heard, by what. */
 export interface Hello {
@@ -126,23 +126,23 @@ export interface Reset {
 export type ServerMessage = Hello | SpeechStart | Emotion | SpeechEnd | Status | Gap | Heartbeat | Error;
 
 export interface Options {
-  /** Where the daemon wants one. */
+  /** Of a daemon that requires one. */
   token?: string;
-  /** What to be told; everything if it is not given. */
+  /** Which messages to receive; all of them if it is not given. */
   subscribe?: Omit<Subscribe, "type">;
-  /** Of the package ws, where there is none built in. */
+  /** The class of the package ws, where none is built in. */
   WebSocket?: unknown;
 }
 
 type Of<T extends string> = T extends "*" ? ServerMessage : Extract<ServerMessage, { type: T }>;
 
-/** Follows a daemon; a connection that breaks is made again, with the same subscription. */
+/** Follows a daemon; reconnects when the connection breaks, with the same subscription. */
 export class StreamSer {
   constructor(url?: string, options?: Options);
-  /** Calls `listener` with every message of a type, or of all with "*"; returns what ends that. */
+  /** Calls `listener` with every message of a type, or with all of them for "*"; returns a function that removes it. */
   on<T extends ServerMessage["type"] | "*">(type: T, listener: (message: Of<T>) => void): () => void;
-  /** From now on only these messages, also after the connection broke. */
-  subscribe(wanted: Omit<Subscribe, "type">): void;
-  /** Ends it; no message comes any more. */
+  /** Receive only these messages from now on, also after a reconnect. */
+  subscribe(subscription: Omit<Subscribe, "type">): void;
+  /** Closes the connection; no more messages are received. */
   close(): void;
 }
