@@ -11,7 +11,6 @@ from typing import Any
 
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
-from stream_ser.models.decision import FUSED_TEMPERATURE
 from stream_ser.models.runtime import ort
 
 DOCS = Path(__file__).parent
@@ -67,7 +66,7 @@ def _models(bundles: dict[str, Metadata]) -> str:
         "",
         "Two networks that read the MFCCs of up to three seconds of speech and give the probability of each of eight",
         f"emotions ({', '.join(EMOTIONS)}); the daemon uses their geometric mean, sharpened",
-        f"by a temperature of {FUSED_TEMPERATURE:g}, because the two make different errors.",
+        f"by a temperature of {bundles['lstm'].fusion_temperature:g}, because the two make different errors.",
         "",
         *_head("bundle", "size", "network", "epochs", "temperature", "version"),
     ]

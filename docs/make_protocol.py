@@ -14,18 +14,18 @@ from msgspec import inspect as types
 
 import stream_ser
 from stream_ser import protocol
-from stream_ser.server.app import (
-    AUDIO_STREAMS,
-    CONNECTIONS,
-    HEARTBEAT,
-    LARGEST,
-    LARGEST_AUDIO,
-    MESSAGES_A_SECOND,
-    PER_ADDRESS,
+from stream_ser.server.auth import BEARER_SUBPROTOCOL_PREFIX
+from stream_ser.server.limits import (
+    MAX_AUDIO_BYTES,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_ADDRESS,
+    MAX_MESSAGES_PER_S,
+    MAX_QUEUED_MESSAGES,
+    MAX_TEXT_BYTES,
+    MAX_UPLOADS,
 )
-from stream_ser.server.auth import BEARER_PROTOCOL
-from stream_ser.server.pcm import BURST
-from stream_ser.server.subscriber import QUEUE
+from stream_ser.server.pcm import MAX_AHEAD_S
+from stream_ser.server.subscriber import HEARTBEAT_INTERVAL_S
 
 PAGE = Path(__file__).parent / "protocol.md"
 
@@ -42,7 +42,7 @@ The messages are also described as [JSON Schema](protocol.schema.json), which th
 |---|---|
 | `/v1/live`, also `/` | messages about the daemon's own source |
 | `/v1/stream` | messages about audio that you send: `audio_start`, binary frames, `audio_end` |
-| `/v1/stream?mode=batch` | the same for recordings, as fast as they are processed; without it audio may come {BURST:g} s early at most |
+| `/v1/stream?mode=batch` | the same for recordings, as fast as they are processed; without it audio may come {MAX_AHEAD_S:g} s early at most |
 | `/healthz` | the state of the daemon, as JSON; 503 when no audio arrives |
 | `/metrics` | metrics for Prometheus |
 | `/v1/info` | the `hello` of now |
@@ -56,19 +56,19 @@ the wall clock.
 `hello`, then on `/v1/live` a `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one
 `emotion` with `is_final`; `speech_end`. Where an utterance turns out to have begun with a voice in the background, the `start` of
 the messages that follow is later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is
-sent but a `heartbeat` every {HEARTBEAT:g} seconds: the label is then `no_speech`.
+sent but a `heartbeat` every {HEARTBEAT_INTERVAL_S:g} seconds: the label is then `no_speech`.
 
 ## Falling behind
 
 Interim `emotion` messages that a slow client has not read are replaced by the newest; a `gap` with reason
-`slow_client` gives their number. Other messages are queued, up to {QUEUE}; a client further behind is closed with 1013. In batch mode
-nothing is replaced; while {QUEUE // 2} messages are queued, no more audio is read: read while you send.
+`slow_client` gives their number. Other messages are queued, up to {MAX_QUEUED_MESSAGES}; a client further behind is closed with 1013. In batch mode
+nothing is replaced; while {MAX_QUEUED_MESSAGES // 2} messages are queued, no more audio is read: read while you send.
 
 ## Who may connect
 
 Programs, and pages of this machine; pages of other origins only where the daemon was started with `--allow-origin`. A daemon with
 `--token-file` requires the token with every request: a program sends `Authorization: Bearer TOKEN`, a page offers the subprotocols
-`{protocol.VERSION}` and `{BEARER_PROTOCOL}TOKEN`.
+`{protocol.VERSION}` and `{BEARER_SUBPROTOCOL_PREFIX}TOKEN`.
 
 ## Messages from the server
 """
@@ -85,13 +85,13 @@ CLOSING = f"""## Close codes
 | 1000 | your audio has ended, and all messages about it were sent |
 | 1001 | the server stops, or its sound file has ended |
 | 1003 | you sent audio to `/v1/live` |
-| 1008 | you sent more than {MESSAGES_A_SECOND} messages in a second |
-| 1009 | you sent more than {LARGEST // 1024} KiB of text, or {LARGEST_AUDIO // 1024} KiB of audio, in a message |
+| 1008 | you sent more than {MAX_MESSAGES_PER_S} messages in a second |
+| 1009 | you sent more than {MAX_TEXT_BYTES // 1024} KiB of text, or {MAX_AUDIO_BYTES // 1024} KiB of audio, in a message |
 | 1011 | the server failed; its log gives the reason |
-| 1013 | you fell behind, or {AUDIO_STREAMS} clients are sending audio already |
+| 1013 | you fell behind, or {MAX_UPLOADS} clients are sending audio already |
 
 A connection that is refused gets an HTTP status instead: 401 without the token, 403 for a page of another origin, 404 for another path, 429 for
-more than {PER_ADDRESS} connections of one other machine, 503 for more than {CONNECTIONS} in all.
+more than {MAX_CONNECTIONS_PER_ADDRESS} connections of one other machine, 503 for more than {MAX_CONNECTIONS} in all.
 """
 
 EXAMPLES: dict[str, protocol.ServerMessage | protocol.ClientMessage] = {

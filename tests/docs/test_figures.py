@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import BUNDLED, MODELS, load_bundle
-from stream_ser.models.decision import FUSED_TEMPERATURE, DecisionSettings
+from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, load_bundle
 from stream_ser.models.providers import CPU
 
 pytestmark = pytest.mark.unit
@@ -27,6 +26,10 @@ def result(name: str) -> Any:
 def text(page: str) -> str:
     """A page of docs/explanation, however its lines are broken."""
     return " ".join((ROOT / f"docs/explanation/{page}.md").read_text().split())
+
+
+def metadata(model: str) -> Metadata:
+    return load_bundle(BUNDLED / f"{model}.onnx", MfccSettings(), [CPU]).metadata
 
 
 def percent(fraction: float) -> str:
@@ -75,9 +78,9 @@ def test_rooms_and_channels() -> None:
     assert f"(babble) 5 dB below the speaker, {lost} points are lost" in page
 
 
-def test_the_threshold_is_the_default_and_withholds_what_is_claimed() -> None:
+def test_the_threshold_is_that_of_the_bundles_and_withholds_what_is_claimed() -> None:
     page, uncertain = text("recognition"), result("speaker-independent")["uncertain"]
-    assert uncertain["threshold"] == DecisionSettings().threshold
+    assert all(metadata(model).threshold == uncertain["threshold"] for model in MODELS)
     assert f"Below {uncertain['threshold']:g} the label is `uncertain`" in page
     withheld = round(100 * (1.0 - uncertain["coverage"]))
     assert f"held-out voices that is {withheld} utterances in 100, and two in three of the labels it withholds" in page
@@ -86,10 +89,8 @@ def test_the_threshold_is_the_default_and_withholds_what_is_claimed() -> None:
 
 def test_the_temperatures_are_the_means_of_those_of_the_folds() -> None:
     found = result("speaker-independent")["temperatures"]
-    bundled = {"fused": FUSED_TEMPERATURE}
-    for model in MODELS:
-        bundle = load_bundle(BUNDLED / f"{model}.onnx", MfccSettings(), [CPU])
-        bundled[model] = bundle.metadata.training["recipe"]["temperature"]
+    bundled = {model: metadata(model).training["recipe"]["temperature"] for model in MODELS}
+    bundled["fused"] = metadata("lstm").fusion_temperature
     assert {model: round(sum(by_fold) / len(by_fold), 2) for model, by_fold in found.items()} == bundled
 
 

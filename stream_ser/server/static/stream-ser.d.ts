@@ -1,6 +1,6 @@
 // Written by docs/make_protocol.py from stream_ser/protocol/messages.py; edit those.
 
-/** First on every connection: what is being heard, by what. */
+/** First on every connection: the source, and the models that process it. */
 export interface Hello {
   type: "hello";
   seq: number;
@@ -49,7 +49,7 @@ export interface SpeechEnd {
   label: string;
 }
 
-/** What the source does: after `hello`, whenever it changes, and at most every five seconds while the counts grow. */
+/** The state of the source: after `hello`, whenever it changes, and at most every five seconds while the counts grow. */
 export interface Status {
   type: "status";
   seq: number;
@@ -73,7 +73,7 @@ export interface Gap {
   messages: number;
 }
 
-/** The connection lives: in answer to `ping`, and where nothing else was sent for ten seconds. */
+/** The connection is alive: in reply to `ping`, and where nothing else was sent for ten seconds. */
 export interface Heartbeat {
   type: "heartbeat";
   seq: number;
@@ -81,7 +81,7 @@ export interface Heartbeat {
   id: string;
 }
 
-/** The last message of this client had no effect; the connection stays, unless a close code follows. */
+/** The last message of this client had no effect, or its audio failed; the connection stays, unless a close code follows. */
 export interface Error {
   type: "error";
   seq: number;
@@ -99,7 +99,7 @@ export interface Subscribe {
   only_final?: boolean;
 }
 
-/** Asks for a `heartbeat`. */
+/** Requests a `heartbeat`. */
 export interface Ping {
   type: "ping";
   id?: string;
@@ -113,7 +113,7 @@ export interface AudioStart {
   channels?: number;
 }
 
-/** On `/v1/stream`: the audio is over. What is left to say follows, then a `status` with `ended`, and the close. */
+/** On `/v1/stream`: the audio is over. Its last messages follow, then a `status` with `ended`, and the close. */
 export interface AudioEnd {
   type: "audio_end";
 }
