@@ -11,7 +11,6 @@ from typing import Any
 
 from stream_ser.events import EMOTIONS
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
-from stream_ser.models.decision import FUSED_TEMPERATURE
 from stream_ser.models.runtime import ort
 
 DOCS = Path(__file__).parent
@@ -20,7 +19,7 @@ PAGE = DOCS / "model-card.md"
 
 
 def page() -> str:
-    """The whole card; what was not measured yet is left out."""
+    """The whole card, with a section for each protocol that has results."""
     bundles = {name: _metadata(name) for name in MODELS}
     measured = {
         "speaker-independent": _scores,
@@ -66,8 +65,8 @@ def _models(bundles: dict[str, Metadata]) -> str:
         "<!-- Written by docs/make_model_card.py from the bundled models and docs/results; edit those. -->",
         "",
         "Two networks that read the MFCCs of up to three seconds of speech and give the probability of each of eight",
-        f"emotions ({', '.join(EMOTIONS)}); the daemon takes their geometric mean, made surer",
-        f"by a temperature of {FUSED_TEMPERATURE:g}, because the two err apart.",
+        f"emotions ({', '.join(EMOTIONS)}); the daemon uses their geometric mean, sharpened",
+        f"by a temperature of {bundles['lstm'].fusion_temperature:g}, because the two make different errors.",
         "",
         *_head("bundle", "size", "network", "epochs", "temperature", "version"),
     ]
@@ -91,7 +90,7 @@ def _models(bundles: dict[str, Metadata]) -> str:
             f" {1000 * features.frame_length / features.sample_rate:.0f} ms every"
             f" {1000 * features.frame_step / features.sample_rate:.0f} ms at {features.sample_rate} Hz. Normalisation, dynamics, statistics",
             "and temperature are inside the graphs. lstm-step.onnx is the LSTM once more, as a recurrence for live use: over an utterance of at",
-            "most three seconds it answers as lstm.onnx does; of a longer one it forgets gradually, and speaks for about the last three.",
+            "most three seconds its output is that of lstm.onnx; of a longer one it forgets gradually, and stands for about the last three.",
             "Made by `stream-ser train --out stream_ser/models/bundled`.",
             "",
         ]
@@ -99,13 +98,13 @@ def _models(bundles: dict[str, Metadata]) -> str:
 
 
 def _use() -> str:
-    return """## What for, and what not
+    return """## Intended use
 
-For overlays, avatars, games, art, logging in research that knows the figures below, and for trying things out.
+For overlays, avatars, games, art, logging in research that knows the figures below, and for experiments.
 
 Not for judging people: hiring, policing, lie detection, insurance, schooling, health or any decision about somebody.
-The models know how 24 actors play emotions; what a person feels they do not know. Not for people who did not agree to be
-listened to; in some places, such as workplaces and schools in the European Union, emotion recognition is forbidden by law.
+The models have learnt how 24 actors play emotions, not what a person feels. Not for people who did not agree to be
+analysed; in some places, such as workplaces and schools in the European Union, emotion recognition is forbidden by law.
 """
 
 
@@ -123,16 +122,17 @@ def _scores() -> str:
     result = _read("speaker-independent")
     on_fold_0 = ", ".join(f"{name} {_percent(result['models'][name]['uar']['per_fold'][0])} %" for name in (*MODELS, "fused"))
     lines = [
-        "## On voices never heard",
+        "## Actors held out of training",
         "",
         f"Five folds by actor, {len(result['seeds'])} seeds, retrained for each: no clip of a tested actor has part in training,",
         "normalisation, augmentation or temperature. The recipe itself was found on held-out actors of folds 1 to 4 with fold 0 left",
-        "out, its first ancestor by folds 0 and 1; the dropout of the MLP, who talks behind the speaker, how long both train, how many",
-        "clips they get as they are, how the LSTM's weights decay and how many of its windows end early, by the mean of all inner",
-        "splits; how the frames of the MLP's second fit are altered, by three of these and three random splits that are not those",
-        f"reported. So all figures flatter a little, fold 0 least: {on_fold_0}.",
+        "out, its first ancestor on folds 0 and 1; the dropout of the MLP, who talks in the background, how long both train, how many",
+        "clips they get unaltered, the LSTM's weight decay and how many of its windows end early, by the mean of all inner splits; how",
+        "the frames of the MLP's second fit are altered, by three of these and three random splits that are not those reported. So all",
+        f"figures are a little too high, fold 0 least: {on_fold_0}.",
         "UAR is the mean recall of the eight emotions; guessing gives 12.5 %. ECE is the expected calibration error in 15 bins.",
-        "Each model is several members in one graph, fitted half and half; answers are as if every emotion were as frequent as any other.",
+        "Each model is several members in one graph, half of them from each of two fits; probabilities assume that all emotions are equally",
+        "frequent.",
         "",
         *_head("model", "UAR %", "± over seeds", "accuracy %", "ECE", *EMOTIONS),
     ]
@@ -148,7 +148,7 @@ def _scores() -> str:
         [
             *lines,
             "",
-            "The two `original` rows are the recipe that this project set out from, on the same folds. Human listeners reach 62.4 %",
+            "The two `original` rows are the recipe that this project started from, on the same folds. Human listeners reach 62.4 %",
             "with seven choices (Livingstone and Russo 2018). Confusions: [results/speaker-independent.md](results/speaker-independent.md).",
             "",
         ]
@@ -159,22 +159,22 @@ def _random() -> str:
     models = _read("random")["models"]
     rows = [_row(name, _percent(model["uar"]["mean"]), _percent(model["accuracy"]["mean"])) for name, model in models.items()]
     text = [
-        "Random splits by clip, 80 to 20, as many publications report. The same voices stand on both sides; the figures say",
+        "Random splits by clip, 80 to 20, as many publications report. The same voices are on both sides; the figures say",
         "little about a new voice.",
     ]
-    return "\n".join(_section("On voices heard in training (leaky)", text, ("model", "UAR %", "accuracy %"), rows))
+    return "\n".join(_section("Voices of the training data (leaky)", text, ("model", "UAR %", "accuracy %"), rows))
 
 
 def _streaming() -> str:
     result = _read("streaming")
     rows = [_row(f"{point['seconds']:g} s", _percent(point["uar"])) for point in result["curve"]]
     text = [
-        "The same folds through the daemon's recogniser, clip by clip in chunks of 20 ms: voice activity, windows, smoothing.",
-        f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %. No label is given before a quarter",
-        "of a second of speech was heard and its hop is over.",
+        "The same folds through the daemon's recogniser, clip by clip in chunks of 20 ms, with voice activity, windows and smoothing.",
+        f"The final label's UAR is {_percent(result['streaming_uar'])} %, offline {_percent(result['offline_uar'])} %. No label is sent before a quarter",
+        "of a second of speech and its hop are over.",
     ]
     by_window = ", ".join(f"{_percent(one['uar'])} ({one['seconds']:g} s)" for one in result["windows"])
-    text.append(f"By the window that an answer looks back on: {by_window}.")
+    text.append(f"By the window that a label is computed from: {by_window}.")
     picture = ["![UAR against seconds of speech](results/streaming.png)", ""]
     return "\n".join(_section("Live", text, ("after", "UAR %"), rows) + picture)
 
@@ -188,8 +188,8 @@ def _robustness() -> str:
         )
         for name, found in conditions.items()
     ]
-    text = ["The same folds, every clip altered before the voice activity detector hears it. Noise at a ratio of mean power."]
-    return "\n".join(_section("In rooms and channels", text, ("condition", "fused UAR %", "to clean", *MODELS), rows))
+    text = ["The same folds, every clip altered before the voice activity detector. Noise at a ratio of mean power."]
+    return "\n".join(_section("In rooms and channels", text, ("condition", "fused UAR %", "against clean", *MODELS), rows))
 
 
 def _confidence() -> str:
@@ -199,9 +199,9 @@ def _confidence() -> str:
     labels = sum(signal["emotion_messages"] for signal in signals.values())
     return f"""## Confidence, and no speech
 
-A confidence says how often such a label is right ([reliability](results/speaker-independent-reliability.png)). Below
+A confidence states how often such a label is right ([reliability](results/speaker-independent-reliability.png)). Below
 {uncertain["threshold"]:g} the label is `uncertain`: on inner held-out speakers {_percent(uncertain["coverage"])} % of the clips keep their label, of
-which {_percent(uncertain["risk"])} % are wrong; of the labels withheld, {_percent(uncertain["risk_withheld"])} %
+which {_percent(uncertain["risk"])} % are wrong; of the withheld labels, {_percent(uncertain["risk_withheld"])} %
 ([risk against coverage](results/speaker-independent-risk.png)). The temperatures of the evaluated models were found on two inner
 folds each; those of the bundles are the means over the five test folds.
 
@@ -214,10 +214,11 @@ def _limits() -> str:
     hardest = min(recall, key=recall.__getitem__)
     return f"""## Limits
 
-Measured on acted speech in a studio, two sentences of North American English. Other languages, spontaneous speech,
-children and old voices were not measured. Hardest is {hardest} ({_percent(recall[hardest])} % recognised); listeners find happy
-and sad hardest (36.6 and 47.9 %; Livingstone and Russo 2018). A few shouted clips are not taken for speech
-by the voice activity detector and get no label; they count as wrong above.
+The tables are measured on acted speech in a studio, two sentences of North American English. On other languages and on spontaneous
+speech labels are close to a guess, and ordinary talk is called an emotion
+([figures](explanation/recognition.md#other-voices)); children and old voices were not measured. Hardest is {hardest} ({_percent(recall[hardest])} % recognised); listeners find happy
+and sad hardest (36.6 and 47.9 %; Livingstone and Russo 2018). The voice activity detector finds
+no speech in a few shouted clips; they get no label, and count as wrong above.
 """
 
 

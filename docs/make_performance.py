@@ -1,4 +1,4 @@
-"""Draws docs/results/bench.png from docs/results/bench.json, and prints the README's table of it and of peers.json.
+"""Draws docs/results/bench.png from docs/results/bench.json, and prints the table of docs/explanation/performance.md.
 
 Run from the root of the repository: python docs/make_performance.py
 """
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def table() -> list[str]:
-    """Rows of the README's table."""
+    """Rows of the table, from bench.json and peers.json."""
     result = json.loads((RESULTS / "bench.json").read_text())
     hop, client = result["hop_ms"], result["end_to_end_ms"]
     rows = [

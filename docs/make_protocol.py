@@ -1,4 +1,4 @@
-"""Writes docs/protocol.md from the message types in stream_ser/protocol/messages.py.
+"""Writes docs/protocol.md, its schemas and stream-ser.d.ts from the message types in stream_ser/protocol/messages.py.
 
 Run from the root of the repository: python docs/make_protocol.py
 """
@@ -33,18 +33,18 @@ INTRODUCTION = f"""# Protocol `{protocol.VERSION}`
 
 <!-- Written by docs/make_protocol.py from stream_ser/protocol/messages.py; edit those. -->
 
-Connect with WebSocket to the address that `stream-ser listen` prints. Offering the subprotocol `{protocol.VERSION}` is welcome
-and not required. Every message is one JSON object in a text frame, tagged by `type`. A reader passes over fields and
-types that it does not know. The same as [JSON Schema](protocol.schema.json), which the daemon serves at `/v1/schema`, and as
-[AsyncAPI](asyncapi.json).
+Connect with WebSocket to the address that `stream-ser listen` prints. Offering the subprotocol `{protocol.VERSION}` is optional.
+Every message is one JSON object in a text frame, tagged by `type`. A client ignores fields and types that it does not know.
+The messages are also described as [JSON Schema](protocol.schema.json), which the daemon serves at `/v1/schema`, and as
+[AsyncAPI](asyncapi.json). What may change in later releases: [compatibility](../CHANGELOG.md#compatibility).
 
-| path | what |
+| path | serves |
 |---|---|
-| `/v1/live`, also `/` | what the daemon hears itself |
-| `/v1/stream` | what you send: `audio_start`, binary frames, `audio_end`; the answers are those of `/v1/live`, for your audio |
-| `/v1/stream?mode=batch` | the same for recordings: as fast as it is heard; elsewhere audio may come {MAX_AHEAD_S:g} s early at most |
-| `/healthz` | how the daemon is doing, as JSON; 503 when it hears nothing |
-| `/metrics` | for Prometheus |
+| `/v1/live`, also `/` | messages about the daemon's own source |
+| `/v1/stream` | messages about audio that you send: `audio_start`, binary frames, `audio_end` |
+| `/v1/stream?mode=batch` | the same for recordings, as fast as they are processed; without it audio may come {MAX_AHEAD_S:g} s early at most |
+| `/healthz` | the state of the daemon, as JSON; 503 when no audio arrives |
+| `/metrics` | metrics for Prometheus |
 | `/v1/info` | the `hello` of now |
 | `/v1/schema` | the JSON Schema |
 
@@ -54,20 +54,20 @@ the wall clock.
 ## Order
 
 `hello`, then on `/v1/live` a `status`. For each utterance: `speech_start`; `emotion` every hop, from 0.25 s of speech on; one
-`emotion` with `is_final`; `speech_end`. Where an utterance turns out to have begun with somebody in the background, the `start` of
-what follows is later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is
+`emotion` with `is_final`; `speech_end`. Where an utterance turns out to have begun with a voice in the background, the `start` of
+the messages that follow is later than that of `speech_start`. An utterance too short for a label has no `emotion`. In silence nothing is
 sent but a `heartbeat` every {HEARTBEAT_INTERVAL_S:g} seconds: the label is then `no_speech`.
 
 ## Falling behind
 
-Interim `emotion` messages that a slow client has not taken are replaced by the newest; a `gap` with reason
-`slow_client` says how many. Everything else waits, up to {MAX_QUEUED_MESSAGES} messages; a client further behind is closed with 1013. In batch mode
-nothing is replaced; where {MAX_QUEUED_MESSAGES // 2} messages wait, no more audio is taken until they are read: read while you send.
+Interim `emotion` messages that a slow client has not read are replaced by the newest; a `gap` with reason
+`slow_client` gives their number. Other messages are queued, up to {MAX_QUEUED_MESSAGES}; a client further behind is closed with 1013. In batch mode
+nothing is replaced; while {MAX_QUEUED_MESSAGES // 2} messages are queued, no more audio is read: read while you send.
 
 ## Who may connect
 
 Programs, and pages of this machine; pages of other origins only where the daemon was started with `--allow-origin`. A daemon with
-`--token-file` wants the token with every request: a program sends `Authorization: Bearer TOKEN`, a page offers the subprotocols
+`--token-file` requires the token with every request: a program sends `Authorization: Bearer TOKEN`, a page offers the subprotocols
 `{protocol.VERSION}` and `{BEARER_SUBPROTOCOL_PREFIX}TOKEN`.
 
 ## Messages from the server
@@ -75,22 +75,22 @@ Programs, and pages of this machine; pages of other origins only where the daemo
 
 CLIENT = """## Messages from the client
 
-What is no message, or not allowed, is answered with `error` and does no harm.
+A message that is malformed or not allowed is answered with `error` and has no effect.
 """
 
 CLOSING = f"""## Close codes
 
 | code | meaning |
 |---|---|
-| 1000 | your audio is over, and all was said of it |
-| 1001 | the server ends, or its recording is over |
+| 1000 | your audio has ended, and all messages about it were sent |
+| 1001 | the server stops, or its sound file has ended |
 | 1003 | you sent audio to `/v1/live` |
 | 1008 | you sent more than {MAX_MESSAGES_PER_S} messages in a second |
 | 1009 | you sent more than {MAX_TEXT_BYTES // 1024} KiB of text, or {MAX_AUDIO_BYTES // 1024} KiB of audio, in a message |
-| 1011 | the server failed; its log says why |
-| 1013 | you fell behind, or {MAX_UPLOADS} clients send audio already |
+| 1011 | the server failed; its log gives the reason |
+| 1013 | you fell behind, or {MAX_UPLOADS} clients are sending audio already |
 
-Before a connection is one, HTTP says why not: 401 without the token, 403 for a page of another origin, 404 for another path, 429 for
+A connection that is refused gets an HTTP status instead: 401 without the token, 403 for a page of another origin, 404 for another path, 429 for
 more than {MAX_CONNECTIONS_PER_ADDRESS} connections of one other machine, 503 for more than {MAX_CONNECTIONS} in all.
 """
 
@@ -135,17 +135,17 @@ def asyncapi() -> dict[str, object]:
         return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": own}
 
     server, client = protocol.SERVER_MESSAGES, protocol.CLIENT_MESSAGES
-    live_client = [kind for kind in client if kind in (protocol.Subscribe, protocol.Ping)]
+    control = [kind for kind in client if kind in (protocol.Subscribe, protocol.Ping)]
     audio = {"payload": {"type": "string", "format": "binary"}, "summary": "Samples as audio_start declared them."}
-    found = protocol.schema()["$defs"]
-    assert isinstance(found, dict)
+    definitions = protocol.schema()["$defs"]
+    assert isinstance(definitions, dict)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "stream-ser", "version": protocol.VERSION, "description": "Live speech emotion, over WebSocket."},
         "defaultContentType": "application/json",
         "servers": {"local": {"host": "127.0.0.1:8765", "protocol": "ws"}},
         "channels": {
-            "live": {"address": "/v1/live", "messages": messages([*server, *live_client])},
+            "live": {"address": "/v1/live", "messages": messages([*server, *control])},
             "stream": {
                 "address": "/v1/stream",
                 "messages": {**messages([*server, *client]), "audio": {"$ref": "#/components/messages/audio"}},
@@ -153,9 +153,9 @@ def asyncapi() -> dict[str, object]:
         },
         "operations": {
             "sendLive": operation("send", "live", server),
-            "receiveLive": operation("receive", "live", live_client),
+            "receiveControl": operation("receive", "live", control),
             "sendStream": operation("send", "stream", server),
-            "receiveStream": operation("receive", "stream", client),
+            "receiveUpload": operation("receive", "stream", client),
         },
         "components": {
             "messages": {
@@ -168,7 +168,7 @@ def asyncapi() -> dict[str, object]:
                 },
                 "audio": audio,
             },
-            "schemas": json.loads(json.dumps(found).replace("#/$defs/", "#/components/schemas/")),
+            "schemas": json.loads(json.dumps(definitions).replace("#/$defs/", "#/components/schemas/")),
         },
     }
 
@@ -196,9 +196,9 @@ def typescript() -> str:
 
 _MODULE = """\
 export interface Options {
-  /** Where the daemon requires one. */
+  /** Of a daemon that requires one. */
   token?: string;
-  /** What to subscribe to; every message if it is not given. */
+  /** Which messages to receive; all of them if it is not given. */
   subscribe?: Omit<Subscribe, "type">;
   /** The class of the package ws, where none is built in. */
   WebSocket?: unknown;
@@ -206,14 +206,14 @@ export interface Options {
 
 type Of<T extends string> = T extends "*" ? ServerMessage : Extract<ServerMessage, { type: T }>;
 
-/** Follows a daemon; a connection that breaks is made again, with the same subscription. */
+/** Follows a daemon; reconnects when the connection breaks, with the same subscription. */
 export class StreamSer {
   constructor(url?: string, options?: Options);
-  /** Calls `listener` with every message of a type, or of all with "*"; returns a function that ends that. */
+  /** Calls `listener` with every message of a type, or with all of them for "*"; returns a function that removes it. */
   on<T extends ServerMessage["type"] | "*">(type: T, listener: (message: Of<T>) => void): () => void;
-  /** Changes the subscription from now on, also after the connection broke. */
+  /** Receive only these messages from now on, also after a reconnect. */
   subscribe(subscription: Omit<Subscribe, "type">): void;
-  /** Closes the connection; no message comes any more. */
+  /** Closes the connection; no more messages are received. */
   close(): void;
 }
 """
@@ -240,8 +240,8 @@ def _typescript(described: types.Type) -> str:
     raise TypeError(described)
 
 
-def written() -> dict[Path, str]:
-    """What stands in each file."""
+def documents() -> dict[Path, str]:
+    """The content of each file."""
     return {
         TYPES: typescript(),
         PAGE: page(),
@@ -271,7 +271,7 @@ def section(message: type[protocol.Message] | type[protocol.ClientMessage]) -> s
 
 
 def kind(described: types.Type) -> str:
-    """What JSON calls it."""
+    """The name of a type in JSON."""
     match described:
         case types.Metadata(inner):
             return kind(inner)
@@ -291,6 +291,6 @@ def kind(described: types.Type) -> str:
 
 
 if __name__ == "__main__":
-    for file, content in written().items():
+    for file, content in documents().items():
         file.write_text(content)
         print(file)

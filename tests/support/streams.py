@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from signals import RATE, LoudnessDetector, Samples
 
@@ -15,7 +16,7 @@ from stream_ser.core.engine import Engine
 from stream_ser.core.stream import AudioTap
 from stream_ser.events import Emotion, Event
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import ModelFacts, ModelInput
+from stream_ser.models.classifier import Classifier, ModelFacts, ModelInput, ModelState
 from stream_ser.state_rows import StateRows
 
 EMOTIONS = tuple("abcdefgh")
@@ -91,3 +92,16 @@ def outline(events: Iterable[Event]) -> list[str]:
         if names[-1:] != ["interim"] or name != "interim":
             names.append(name)
     return names
+
+
+def record_batch_sizes(monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> list[int]:
+    """The number of windows of each call from now on; the classifier works as before."""
+    sizes: list[int] = []
+    classify = classifier.classify
+
+    def recorded(state: ModelState, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
+        sizes.append(len(inputs))
+        return classify(state, inputs)
+
+    monkeypatch.setattr(classifier, "classify", recorded)
+    return sizes

@@ -126,9 +126,9 @@ export interface Reset {
 export type ServerMessage = Hello | SpeechStart | Emotion | SpeechEnd | Status | Gap | Heartbeat | Error;
 
 export interface Options {
-  /** Where the daemon requires one. */
+  /** Of a daemon that requires one. */
   token?: string;
-  /** What to subscribe to; every message if it is not given. */
+  /** Which messages to receive; all of them if it is not given. */
   subscribe?: Omit<Subscribe, "type">;
   /** The class of the package ws, where none is built in. */
   WebSocket?: unknown;
@@ -136,13 +136,13 @@ export interface Options {
 
 type Of<T extends string> = T extends "*" ? ServerMessage : Extract<ServerMessage, { type: T }>;
 
-/** Follows a daemon; a connection that breaks is made again, with the same subscription. */
+/** Follows a daemon; reconnects when the connection breaks, with the same subscription. */
 export class StreamSer {
   constructor(url?: string, options?: Options);
-  /** Calls `listener` with every message of a type, or of all with "*"; returns a function that ends that. */
+  /** Calls `listener` with every message of a type, or with all of them for "*"; returns a function that removes it. */
   on<T extends ServerMessage["type"] | "*">(type: T, listener: (message: Of<T>) => void): () => void;
-  /** Changes the subscription from now on, also after the connection broke. */
+  /** Receive only these messages from now on, also after a reconnect. */
   subscribe(subscription: Omit<Subscribe, "type">): void;
-  /** Closes the connection; no message comes any more. */
+  /** Closes the connection; no more messages are received. */
   close(): void;
 }
