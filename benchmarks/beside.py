@@ -23,9 +23,9 @@ import numpy as np
 import soundfile
 from rich.console import Console
 from rich.table import Table
+
 from stream_ser.bench.process import SETTLE_S, resident_mb
 from stream_ser.bench.speech import speech
-
 from stream_ser.provenance import origin
 
 ROOT = Path(__file__).parents[1]

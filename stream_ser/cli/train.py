@@ -36,9 +36,9 @@ def train(
     """Train both models, measure them, and export them to ONNX."""
     with _training():
         from rich.console import Console
-        from stream_ser_train import cli as commands
+        from stream_ser_train.cli.train import train_command
 
-        commands.train_command(data or [], out, recipe, seed, quick, Console())
+        train_command(data or [], out, recipe, seed, quick, Console())
 
 
 def evaluate(
@@ -58,7 +58,7 @@ def evaluate(
     """Retrain per split and measure how often the label is right on held-out clips."""
     with _training():
         from rich.console import Console
-        from stream_ser_train.evaluation.command import evaluate_command
+        from stream_ser_train.cli.evaluate import evaluate_command
 
         places = (data or [], train_data or [], test_data or [])
         evaluate_command(protocol, *places, out, seeds, jobs or os.cpu_count() or 1, quick, Console())
@@ -73,7 +73,7 @@ def search(
     """Measure variants of the recipe on speakers that no test fold holds, and write the log."""
     with _training():
         from rich.console import Console
-        from stream_ser_train.evaluation.search_command import search_command
+        from stream_ser_train.cli.search import search_command
 
         search_command(data or [], out, jobs or os.cpu_count() or 1, quick, Console())
 
@@ -83,9 +83,9 @@ def data_download() -> None:
     """Fetch the published zip (208 MB) into the cache folder; a broken-off download goes on."""
     with _training():
         from rich.console import Console
-        from stream_ser_train.data.download import download
+        from stream_ser_train.cli.data import download_command
 
-        Console().print(f"The data set is at {download(Console())}.", soft_wrap=True, highlight=False)
+        download_command(Console())
 
 
 @data_app.command("check")
@@ -93,9 +93,9 @@ def data_check(place: Annotated[Path, typer.Argument(metavar="DIR", help="RAVDES
     """Report what is missing, doubled or unreadable in a copy of the data set."""
     with _training():
         from rich.console import Console
-        from stream_ser_train import cli as commands
+        from stream_ser_train.cli.data import check_command
 
-        commands.check_command(place, Console())
+        check_command(place, Console())
 
 
 @contextmanager

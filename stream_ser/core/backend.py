@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.core.recognizer import Hop
+from stream_ser.core.hop import Hop
 from stream_ser.core.segmenter import LONGEST_HOP_S, retained_frames
 from stream_ser.features import FrameHistory, HistoryState, MfccSettings, MfccState, OffsetRemoval, OffsetState, StreamingMfcc
 from stream_ser.models.classifier import ModelFacts, ModelInput

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from stream_ser.audio.ring import WakeEvent
 from stream_ser.core.backend import Backend, NumpyBackend
+from stream_ser.core.hop import Hop
 from stream_ser.core.observer import EngineObserver, NoObserver
-from stream_ser.core.recognizer import Hop, Recognizer
+from stream_ser.core.recognizer import Recognizer
 from stream_ser.core.stream import AudioTap, OnEnd, OnEvents, Stream
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import Classifier, load_classifier

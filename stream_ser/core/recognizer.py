@@ -12,11 +12,11 @@ crunches no numbers: whoever owns many streams runs the backend for all their ho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_ser.core.hop import Hop, HopBuffer
 from stream_ser.core.segmenter import LONGEST_HOP_S, SHORTEST_SPEECH_S, Segment, Segmenter
 from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
@@ -25,20 +25,6 @@ from stream_ser.models.decision import Decision, Probabilities, fuse
 from stream_ser.models.window import Window
 from stream_ser.speech.detector import VadFrame
 from stream_ser.speech.gate import Utterance
-
-FULL_SCALE = 0.999
-"""Size of a sample from which on it counts as clipped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """Finite samples of one hop: a view, valid until the next ``feed``."""
-
-    samples: NDArray[np.float32]
-    begins: bool
-    """Whether they begin a stream, or follow an interruption: nothing before them counts."""
-    ends: bool
-    """Whether the stream ends or is interrupted after them."""
 
 
 class Recognizer:
@@ -61,13 +47,10 @@ class Recognizer:
             raise ValueError(f"window is {window} s; it must be at least {SHORTEST_SPEECH_S}")
         self.sample_rate = features.sample_rate
         self._models = models
-        self._buffer = np.zeros(round(hop * self.sample_rate), np.float32)
+        self.buffer = HopBuffer(round(hop * self.sample_rate))
+        """The hop in progress, and counts of broken samples."""
         self._segmenter = Segmenter(features, window, models.step)
         self._decision = Decision(models.labels, hop, models.threshold)
-        self.repaired = 0
-        """Samples that were not finite numbers, since the start of the stream."""
-        self.clipped = 0
-        """Samples at full scale, since the start of the stream."""
         self._hop: Hop | None = None
         """The hop that waits for ``process``."""
         self._segment: Segment | None = None
@@ -83,18 +66,13 @@ class Recognizer:
         """Start afresh with ``origin`` samples of stream time behind."""
         self._segmenter.reset()
         self._decision.reset()
-        self._origin, self._filled, self._processed = origin, 0, 0
+        self._origin, self._processed = origin, 0
         self._interrupted = False
 
     @property
     def time(self) -> float:
         """Seconds of the stream taken so far."""
-        return self._seconds(self._processed + self._filled + self._lost)
-
-    @property
-    def missing(self) -> int:
-        """Samples that complete the hop in progress."""
-        return len(self._buffer) - self._filled
+        return self._seconds(self._processed + self.buffer.filled + self._lost)
 
     def feed(self, samples: NDArray[np.float32]) -> tuple[int, Hop | None]:
         """Take samples up to the end of the hop; return how many, and the hop if they complete it.
@@ -109,10 +87,8 @@ class Recognizer:
         if self._interrupted:
             self._begin(self._origin + self._processed + self._lost)
             self._lost = 0
-        taken = min(len(samples), self.missing)
-        self._buffer[self._filled : self._filled + taken] = samples[:taken]
-        self._filled += taken
-        return taken, None if self.missing else self._complete(ends=False)
+        taken = self.buffer.feed(samples)
+        return taken, None if self.buffer.missing else self._complete(ends=False)
 
     def finish(self) -> Hop:
         """End the stream: return its last hop, maybe shorter than others or empty.
@@ -134,7 +110,7 @@ class Recognizer:
         self._require_resolved()
         gaps = [Gap(self.time, samples / self.sample_rate, reason)] if samples else []
         hop: Hop | None = None
-        if self._filled or self._segmenter.in_utterance:
+        if self.buffer.filled or self._segmenter.in_utterance:
             hop, self._gaps_after = self._complete(ends=True), gaps
         else:
             self._gaps_before += gaps
@@ -180,15 +156,8 @@ class Recognizer:
             raise RuntimeError("the last hop waits to be resolved")
 
     def _complete(self, *, ends: bool) -> Hop:
-        samples = self._buffer[: self._filled]
-        finite = np.isfinite(samples)
-        if not finite.all():
-            self.repaired += int(len(samples) - finite.sum())
-            samples[~finite] = 0.0
-        self.clipped += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
-        self._hop = Hop(samples, begins=not self._processed, ends=ends)
-        self._processed += self._filled
-        self._filled = 0
+        self._hop = Hop(self.buffer.take(), begins=not self._processed, ends=ends)
+        self._processed += len(self._hop.samples)
         return self._hop
 
     def _boundary(self, one: Utterance) -> SpeechStart | SpeechEnd:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from stream_ser.audio.resample import Resampler
 from stream_ser.audio.ring import Chunk, SampleRing, WakeEvent
-from stream_ser.core.recognizer import Hop, Recognizer
+from stream_ser.core.hop import Hop
+from stream_ser.core.recognizer import Recognizer
 from stream_ser.events import OVERFLOW, Event
 
 Samples = NDArray[np.float32]
@@ -89,12 +90,12 @@ class Stream:
     @property
     def repaired(self) -> int:
         """Samples so far that were not finite."""
-        return self.recognizer.repaired
+        return self.recognizer.buffer.repaired
 
     @property
     def clipped(self) -> int:
         """Samples so far at full scale."""
-        return self.recognizer.clipped
+        return self.recognizer.buffer.clipped
 
     def attempt(
         self, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
@@ -140,7 +141,7 @@ class Stream:
             self._flushed = True
             self._make_ready(chunk.samples, last=True)
         else:
-            self.ring.wanted = max(1, math.ceil(self.recognizer.missing * self._rate / self.recognizer.sample_rate))
+            self.ring.wanted = max(1, math.ceil(self.recognizer.buffer.missing * self._rate / self.recognizer.sample_rate))
             return self.ring.waiting >= self.ring.wanted or self.ring.ended
         return True
 

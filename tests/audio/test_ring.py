@@ -55,8 +55,8 @@ def test_a_break_comes_between_the_samples_that_it_parts(capacity: int, steps: l
         else:
             chunk = ring.read(count)
             position += chunk.lost
-            if chunk.broken is not None:
-                assert due.pop(0) == (position, chunk.broken)
+            if chunk.discontinuity is not None:
+                assert due.pop(0) == (position, chunk.discontinuity)
                 assert not chunk.lost
             position += len(chunk.samples)
             assert not due or position <= due[0][0]

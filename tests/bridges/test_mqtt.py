@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from patience import stretched
-from requirements import require_programs
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from patience import stretched
+from requirements import require_programs
 
 from stream_ser import protocol
 from stream_ser.bridges import BridgeError, mqtt

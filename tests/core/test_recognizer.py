@@ -5,8 +5,9 @@ import pytest
 from signals import RATE, Samples, silence, vad_frame, voice
 from streams import EMOTIONS, outline
 
-from stream_ser.core.recognizer import Hop, Recognizer
-from stream_ser.events import Event, Gap, SpeechStart
+from stream_ser.core.hop import Hop
+from stream_ser.core.recognizer import Recognizer
+from stream_ser.events import Emotion, Event, Gap, SpeechStart
 from stream_ser.features import MfccSettings
 from stream_ser.models.classifier import ModelFacts
 from stream_ser.speech.detector import VadFrame
@@ -69,7 +70,7 @@ def test_samples_that_are_no_numbers_become_silence_and_are_counted() -> None:
     spoilt[2_000:2_050], spoilt[3_000] = np.nan, np.inf
     driver = Driver(new())
     driver.feed(spoilt)
-    assert driver.recognizer.repaired == 51
+    assert driver.recognizer.buffer.repaired == 51
     processed = np.concatenate([hop.samples for hop in driver.hops])
     np.testing.assert_array_equal(processed, np.where(np.isfinite(spoilt), spoilt, 0.0))
 
@@ -79,7 +80,7 @@ def test_samples_at_full_scale_are_counted() -> None:
     loud = np.where(np.abs(signal) > 0.05, np.sign(signal), signal).astype(np.float32)
     driver = Driver(new())
     driver.feed(loud)
-    assert driver.recognizer.clipped == np.count_nonzero(np.abs(loud) == 1.0) > 1_000
+    assert driver.recognizer.buffer.clipped == np.count_nonzero(np.abs(loud) == 1.0) > 1_000
 
 
 def test_lost_audio_ends_the_utterance_is_reported_and_counts_in_the_time() -> None:
@@ -137,7 +138,7 @@ def test_an_interruption_while_nothing_is_in_progress_takes_no_hop() -> None:
 def test_the_facts_of_the_models_name_label_and_decide() -> None:
     driver = Driver(new())
     events = driver.feed(np.concatenate((voice(0.6, np.random.default_rng(0)), silence(0.8))))
-    (final,) = (event for event in events if getattr(event, "is_final", False))
+    (final,) = (event for event in events if isinstance(event, Emotion) and event.is_final)
     assert final.label == "a"
     assert list(final.models) == ["one", "other"]
     assert final.models["other"]["a"] == pytest.approx(0.3)

@@ -126,8 +126,8 @@ def test_streams_together_get_the_frames_that_they_get_alone(seed: int, before: 
         before = [place + piece for place in places]
         for number, frames in enumerate(mfcc.process(state, rows, new)):
             found[number].append(frames)
-    for signal, end, frames in zip(signals, before, found, strict=True):
-        together = np.concatenate([np.empty((0, DEFAULT.coefficients)), *(one for one in frames if len(one))])
+    for signal, end, parts in zip(signals, before, found, strict=True):
+        together = np.concatenate([np.empty((0, DEFAULT.coefficients)), *(one for one in parts if len(one))])
         np.testing.assert_allclose(together, complete_frames(signal[:end], DEFAULT), atol=1e-4)
 
 

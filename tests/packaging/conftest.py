@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from installing import ROOT, pip
-from needs import need
+from requirements import require
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
     probe = pip(
         sys.executable, "download", "--no-deps", "--retries", "0", "--timeout", "15", "--dest", target, "setuptools>=77"
     )
-    need(probe.returncode == 0, "a package index")
+    require(probe.returncode == 0, "a package index")
 
 
 @pytest.fixture(scope="session")

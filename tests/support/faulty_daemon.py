@@ -22,7 +22,8 @@ from stream_ser.audio.sources.file import DEMO
 from stream_ser.audio.sources.source import OnStateChange, SourceState
 from stream_ser.cli import app as cli
 from stream_ser.core.engine import Engine
-from stream_ser.core.recognizer import Hop, Recognizer
+from stream_ser.core.hop import Hop
+from stream_ser.core.recognizer import Recognizer
 from stream_ser.daemon import app as daemon
 
 RATES = (16_000, 48_000, 8_000, 44_100)
