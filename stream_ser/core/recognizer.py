@@ -171,13 +171,14 @@ class Recognizer:
             self._seconds(window.start),
             self._seconds(window.end),
             label,
-            self._by_label(fused),
-            {name: self._by_label(answer) for name, answer in zip(self._models.names, answers, strict=True)},
+            _by_label(self._models.labels, fused),
+            {name: _by_label(self._models.labels, row) for name, row in zip(self._models.names, answers, strict=True)},
             window.is_final,
         )
 
     def _seconds(self, sample: int) -> float:
         return (self._origin + sample) / self.sample_rate
 
-    def _by_label(self, probabilities: Probabilities) -> dict[str, float]:
-        return dict(zip(self._models.labels, probabilities.tolist(), strict=True))
+
+def _by_label(labels: tuple[str, ...], probabilities: Probabilities) -> dict[str, float]:
+    return dict(zip(labels, probabilities.tolist(), strict=True))
