@@ -2,7 +2,7 @@
 # ONNX Runtime: an LSTM or GRU that has a bias, be it zero, turns NaN into ordinary numbers
 #
 # Package    onnxruntime 1.31.1, CPU (models made with onnx 1.23.2)
-# Upstream   microsoft/onnxruntime, onnxruntime/core/providers/cpu/rnn/rnn_helpers.cc (the functions that clip and add the bias)
+# Upstream   microsoft/onnxruntime, onnxruntime/core/providers/cpu/rnn/rnn_helpers.cc: clip_add_bias
 # Expected   NaN in the input of a layer is NaN in its output, as arithmetic with NaN is. Whoever wants to know whether the
 #            input was sane looks for NaN in the answer.
 # Happens    With a bias, which converters always write, LSTM and GRU never give NaN: the gates are driven to a limit, and the
