@@ -2,7 +2,7 @@
 
 Run from the root of the repository: python benchmarks/beside.py [COMMIT] [--rounds N]
 
-Both run with the interpreter that runs this; the older build may need packages that only the extra [dev] brings.
+Both run with the interpreter that runs this; the older build may need packages of the extra [dev].
 """
 
 from __future__ import annotations

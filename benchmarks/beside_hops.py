@@ -61,7 +61,7 @@ class ThisBuild:
 
 
 class BuildBeforeRooms:
-    """An engine before core/ was: who adds a stream brings its recogniser (up to 921eb22)."""
+    """An engine before core/ was: who adds a stream builds its recogniser (up to 921eb22)."""
 
     def __init__(self) -> None:
         self._settings = import_module("stream_ser.features").MfccSettings()

@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stream_ser.events import EMOTIONS
+from stream_ser_train.data.emotions import EMOTIONS
+
 from stream_ser.models.bundle import BUNDLED, MODELS, Metadata, decode_metadata
 from stream_ser.models.runtime import ort
 

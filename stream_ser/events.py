@@ -1,4 +1,4 @@
-"""What the recogniser says about one stream. No wire format: that is :mod:`stream_ser.protocol`.
+"""What the recogniser emits about one stream. No wire format: that is :mod:`stream_ser.protocol`.
 
 Every time is in seconds of stream time: samples since the start of the stream divided by the sample rate.
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-"""The emotions of RAVDESS, in the order of its file names; the order of every probability vector."""
 
 UNCERTAIN = "uncertain"
 """Label of speech whose emotion the models do not know."""
@@ -38,7 +35,7 @@ class SpeechStart:
 class Emotion:
     """The label of the speech between ``start`` and ``end``.
 
-    ``label`` is one of :data:`EMOTIONS` or :data:`UNCERTAIN`. ``probabilities`` (fused) and each of ``models`` map
+    ``label`` is one of the models' labels or :data:`UNCERTAIN`. ``probabilities`` (fused) and each of ``models`` map
     emotions to numbers in [0, 1] that sum to 1. ``is_final`` marks the one answer for the whole utterance.
     """
 
@@ -60,7 +57,7 @@ class SpeechEnd:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """``seconds`` of the stream from ``start`` on were never heard, for ``reason``."""
+    """``seconds`` of the stream from ``start`` on were never processed, for ``reason``."""
 
     start: float
     seconds: float

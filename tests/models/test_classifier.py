@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundles import metadata, tiny_model
+from tiny_bundles import EMOTIONS, metadata, tiny_model
 
-from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, MODELS, BundleError, load_bundle
 from stream_ser.models.classifier import PARALLEL_WINDOWS, ModelInput, load_classifier

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import onnx
 from onnx import TensorProto, helper
 
-from stream_ser.events import EMOTIONS
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import Metadata
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
 def metadata(name: str, features: MfccSettings | None = None, labels: Sequence[str] = EMOTIONS, step: int = 1) -> Metadata:

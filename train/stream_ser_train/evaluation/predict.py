@@ -93,7 +93,7 @@ class StreamModels:
     Args:
         models: both, calibrated.
         features: what a frame is.
-        window: seconds that an answer looks back on.
+        window: seconds that an answer is about.
 
     Raises:
         BundleError: a file cannot be used.
