@@ -9,6 +9,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+# Before numpy is imported, as the command line does: matrices are small here, and threads that wait for one another spin.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings

@@ -17,7 +17,7 @@ from stream_ser.core.engine import Engine
 from stream_ser.core.stream import RING_S
 from stream_ser.events import Emotion, Event, Gap, SpeechEnd, SpeechStart
 from stream_ser.features import MfccSettings
-from stream_ser.models.classifier import load_classifier
+from stream_ser.models.classifier import Classifier, load_classifier
 from stream_ser.models.providers import ProviderChoice
 
 pytestmark = pytest.mark.unit
@@ -180,38 +180,49 @@ def test_after_lost_audio_the_answers_are_those_of_a_new_stream() -> None:
     assert final.probabilities == pytest.approx(fresh.probabilities, abs=0.02)
 
 
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    """The bundled models."""
+    return load_classifier(None, MfccSettings(), ProviderChoice.CPU, 3.0)
+
+
+def spoken(number: int) -> Samples:
+    """Some seconds of the demo recording, others for each number."""
+    demo, _ = soundfile.read(DEMO, dtype="float32", start=RATE * (1 + 3 * number), frames=4 * RATE)
+    return np.asarray(demo, np.float32)
+
+
+@pytest.fixture(scope="module")
+def alone(classifier: Classifier) -> list[list[Event]]:
+    """The events of four streams, one engine each."""
+    found = []
+    for number in range(4):
+        engine = Engine.over(classifier)
+        one = Recorded(engine)
+        for half in np.array_split(spoken(number), 2):
+            one.write(half)
+            settle(engine)
+        one.stream.ring.end()
+        settle(engine)
+        found.append(one.events)
+    return found
+
+
 @pytest.mark.parametrize("parallel", [2, 16], ids=["in parallel", "one by one"])
 def test_streams_that_join_and_leave_at_any_time_have_the_events_that_they_have_alone(
-    monkeypatch: pytest.MonkeyPatch, parallel: int
+    classifier: Classifier, alone: list[list[Event]], monkeypatch: pytest.MonkeyPatch, parallel: int
 ) -> None:
     """With the real detector and models, whose networks run over all streams together."""
     monkeypatch.setattr("stream_ser.core.backend.PARALLEL_STREAMS", parallel)
     monkeypatch.setattr("stream_ser.core.backend.BLOCK_STREAMS", parallel)
     monkeypatch.setattr("stream_ser.models.classifier.PARALLEL_WINDOWS", parallel)
-    classifier = load_classifier(None, MfccSettings(), ProviderChoice.CPU, 3.0)
-    demo, _ = soundfile.read(DEMO, dtype="float32")
-
-    def signal(number: int) -> Samples:
-        begin = RATE * (1 + 3 * number)
-        return np.asarray(demo[begin : begin + 5 * RATE], np.float32)
-
-    alone: list[list[Event]] = []
-    for number in range(5):
-        engine = Engine.over(classifier)
-        one = Recorded(engine)
-        for half in np.array_split(signal(number), 2):
-            one.write(half)
-            settle(engine)
-        one.stream.ring.end()
-        settle(engine)
-        alone.append(one.events)
     engine = Engine.over(classifier)
     together: list[Recorded] = []
-    for turn in range(60):
-        if turn % 3 == 0 and len(together) < 5:
+    for turn in range(47):
+        if turn % 3 == 0 and len(together) < len(alone):
             together.append(Recorded(engine))
         for number, one in enumerate(together):
-            piece = signal(number)[1_777 * (turn - 3 * number) :][:1_777]
+            piece = spoken(number)[1_777 * (turn - 3 * number) :][:1_777]
             if len(piece):
                 one.write(piece)
             elif not one.stream.ring.ended:
@@ -308,12 +319,12 @@ def test_an_observer_learns_of_streams_failures_and_steps() -> None:
     assert counts.steps >= 10
 
 
-def test_a_warm_engine_keeps_its_memory_flat() -> None:
-    engine, demo = Engine.open(provider=ProviderChoice.CPU), soundfile.read(DEMO, dtype="float32")[0]
+def test_a_warm_engine_keeps_its_memory_flat(classifier: Classifier) -> None:
+    engine, demo = Engine.over(classifier), soundfile.read(DEMO, dtype="float32", frames=9 * RATE)[0]
     stream = engine.add(RATE, lambda events: None, lambda failure: None)
 
     def play() -> None:
-        for piece in np.array_split(demo, 250):
+        for piece in np.array_split(demo, 90):
             stream.ring.write(piece)
             settle(engine)
 
@@ -325,7 +336,7 @@ def test_a_warm_engine_keeps_its_memory_flat() -> None:
     after = tracemalloc.take_snapshot()
     tracemalloc.stop()
     grown = sum(one.size_diff for one in after.compare_to(before, "filename") if "tracemalloc" not in str(one.traceback))
-    assert grown < 20_000, "bytes retained of 25 s of sound"
+    assert grown < 20_000, "bytes retained of 9 s of sound"
 
 
 def test_models_of_a_folder_bring_their_own_labels_and_threshold(bundles: Path) -> None:
