@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from serving import GREETING, WAIT_S, port_of
+from patience import PATIENCE_S
+from serving import GREETING, port_of
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
 
@@ -54,11 +55,11 @@ class Host:
     def close(self) -> None:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(WAIT_S)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     def _run(self, work: object) -> str:
-        return str(asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S))  # type: ignore[arg-type]
+        return str(asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S))  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -81,7 +82,7 @@ def _collect(kind: str, url: str, script: Script, **options: object) -> None:
 
     async def follow() -> None:
         client = AsyncClient(url, **options)  # type: ignore[arg-type]
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             async for message in client:
                 if await asyncio.to_thread(script, message):
                     await client.close()
@@ -108,7 +109,7 @@ class Script:
         if not self._received.is_set():
             self._received.set()
             assert self._publishing is not None
-            self._publishing.join(WAIT_S)
+            self._publishing.join(PATIENCE_S)
             if self._restart:
                 self._restart = False
                 self._host.stop()
@@ -189,7 +190,7 @@ async def test_a_client_closed_while_it_connects_ends(kind: str) -> None:
     async def send(connection: ServerConnection) -> None:
         await connection.wait_closed()
 
-    async with serve(send, "127.0.0.1", 0, process_request=hold) as server, asyncio.timeout(WAIT_S):
+    async with serve(send, "127.0.0.1", 0, process_request=hold) as server, asyncio.timeout(PATIENCE_S):
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
         client = Client(url) if kind == "sync" else AsyncClient(url)
         following = asyncio.create_task(asyncio.to_thread(list, client) if isinstance(client, Client) else _all_of(client))

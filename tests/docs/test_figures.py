@@ -108,12 +108,12 @@ def test_the_table_of_costs() -> None:
 
 def test_long_runs() -> None:
     soak, page = result("soak"), text("performance")
-    looks = soak["looks"]
-    (early,) = (look["rss_mb"] for look in looks if look["audio_h"] == 0.5)
+    samples = soak["samples"]
+    (early,) = (one["rss_mb"] for one in samples if one["audio_h"] == 0.5)
     assert f"Over {soak['hours']:g} hours of audio" in page
-    assert f"from {early:g} MB after half an hour to {looks[-1]['rss_mb']:g} MB" in page
-    assert len({look["threads"] for look in looks[1:-1]}) == len({look["descriptors"] for look in looks[1:-1]}) == 1
-    assert max(look["drift_s"] for look in looks) <= 0.2, "never more than 0.2 s"
+    assert f"from {early:g} MB after half an hour to {samples[-1]['rss_mb']:g} MB" in page
+    assert len({one["threads"] for one in samples[1:-1]}) == len({one["descriptors"] for one in samples[1:-1]}) == 1
+    assert max(one["drift_s"] for one in samples) <= 0.2, "never more than 0.2 s"
     assert soak["lost_to_overload_s"] == 0.0, "nothing was lost"
 
 

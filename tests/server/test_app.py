@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from certificates import write_certificate
+from patience import PATIENCE_S
 from serving import (
     GREETING,
     HANDSHAKE,
-    WAIT_S,
     CountingObserver,
     close_code,
     http_get,
@@ -84,7 +84,7 @@ async def test_a_handshake_that_stalls_is_cut_off(monkeypatch: pytest.MonkeyPatc
     async with serving() as (_, address):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(address))
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             assert b"101" not in await reader.read()
         writer.close()
 
@@ -138,7 +138,7 @@ async def test_invalid_bytes_end_their_own_connection_only(data: bytes, caplog: 
         await receive(good)
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(address))
         writer.write(data)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await reader.read()  # to the end that the server makes
         writer.close()
         server.publish(protocol.SpeechStart(start=1.0))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
-from serving import WAIT_S, CountingObserver, close_code, receive, serving, wait_for_clients
-from signals import RATE, Samples
+from patience import PATIENCE_S
+from serving import CountingObserver, close_code, receive, serving, wait_for_clients
+from signals import RATE, Samples, voice
+from streams import loudness_backend
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
@@ -19,12 +21,15 @@ from websockets.frames import CloseCode
 from stream_ser import protocol
 from stream_ser.core.engine import Engine
 from stream_ser.core.host import EngineHost, HostedStream, OnEnd, OnEvents
+from stream_ser.core.recognizer import Recognizer
 from stream_ser.events import Event, SpeechStart
 from stream_ser.models.providers import ProviderChoice
+from stream_ser.models.window import Window
 from stream_ser.server.limits import MAX_QUEUED_MESSAGES
 from stream_ser.server.observer import NoServerObserver
 from stream_ser.server.subscriber import Subscriber
 from stream_ser.server.uploads import Uploads
+from stream_ser.speech.detector import VadFrame
 
 pytestmark = pytest.mark.unit
 
@@ -70,8 +75,13 @@ def uploads_of(host: FakeHost | EngineHost, on_events: Callable[[list[Event]], N
     return Uploads(cast(EngineHost, host), lambda: HELLO, on_events)
 
 
+def never(error: BaseException) -> None:
+    """The engine as a whole does not fail."""
+    raise AssertionError(error)
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -86,10 +96,7 @@ async def start_upload(address: str, host: FakeHost) -> tuple[ClientConnection, 
 
 
 async def test_an_upload_is_processed_to_its_end_and_closed(bundles: Path) -> None:
-    def on_failure(error: BaseException) -> None:
-        raise error
-
-    host = EngineHost(Engine.open(bundles, ProviderChoice.CPU), on_failure)
+    host = EngineHost(Engine.open(bundles, ProviderChoice.CPU), never)
     host.start()
     async with serving(uploads=uploads_of(host)) as (server, address), connect(f"{address}v1/stream?mode=batch") as client:
         assert await receive(client) == HELLO
@@ -141,6 +148,41 @@ async def test_a_stream_that_fails_ends_its_own_upload_only(caplog: pytest.LogCa
         await other.close()
     log.removeHandler(caplog.handler)
     assert caplog.messages == ["stream_failed"]
+
+
+async def test_an_exception_within_one_stream_of_the_engine_ends_that_upload_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Recognizer.process
+
+    def fail_when_loud(recognizer: Recognizer, speech: Sequence[VadFrame]) -> Window | None:
+        if any(frame.level > -10.0 for frame in speech):
+            raise ZeroDivisionError
+        return process(recognizer, speech)
+
+    monkeypatch.setattr(Recognizer, "process", fail_when_loud)
+    host = EngineHost(Engine(loudness_backend()), never)
+    host.start()
+    quiet = voice(1.0, np.random.default_rng(0))
+    async with (
+        serving(uploads=uploads_of(host)) as (_, address),
+        connect(f"{address}v1/stream?mode=batch") as good,
+        connect(f"{address}v1/stream?mode=batch") as bad,
+    ):
+        for client in (good, bad):
+            assert await receive(client) == HELLO
+            await client.send(START)
+        await bad.send((32_767 * np.sign(quiet)).astype("<i2").tobytes())
+        error = await receive(bad)
+        while not isinstance(error, protocol.Error):
+            error = await receive(bad)
+        assert error.code == "stream_failed"
+        assert await close_code(bad) == 1011
+        await good.send((32_767 * quiet).astype("<i2").tobytes())
+        await good.send('{"type":"audio_end"}')
+        last = await receive(good)
+        while not isinstance(last, protocol.Status):
+            last = await receive(good)
+        assert (last.state, last.time) == ("ended", 1.0)
+    await host.stop()
 
 
 async def test_an_idle_client_gets_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +243,6 @@ async def test_audio_is_written_only_while_the_client_reads() -> None:
     await until(lambda: stream.written == RATE)
     assert max(queued) <= MAX_QUEUED_MESSAGES // 2
     stream.on_end(None)
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await serve
     assert stream.ended

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from patience import PATIENCE_S
 from websockets.asyncio.client import ClientConnection
 
 from stream_ser import protocol
@@ -16,7 +17,6 @@ from stream_ser.server.auth import Access
 from stream_ser.server.http import Pages
 from stream_ser.server.uploads import Uploads
 
-WAIT_S = 20.0
 NOW = 4.5
 """Stream time of every server here, in seconds."""
 
@@ -71,19 +71,19 @@ def port_of(address: str) -> int:
 
 
 async def receive(client: ClientConnection) -> protocol.ServerMessage:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         return protocol.decode(await client.recv())
 
 
 async def wait_for_clients(server: Server, count: int) -> None:
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while server.clients != count:
             await asyncio.sleep(0.01)
 
 
 async def close_code(client: ClientConnection) -> int | None:
     """With which the server closes the connection."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         await client.wait_closed()
     return client.close_code
 
@@ -94,7 +94,7 @@ async def http_get(address: str, path: str, *headers: str, context: ssl.SSLConte
     reader, writer = await asyncio.open_connection(*place.rsplit(":", 1), ssl=context)
     lines = [f"GET {path} HTTP/1.1", f"Host: {place}", *headers, "", ""]
     writer.write("\r\n".join(lines).encode())
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     return int(head.split()[1]), head.decode(), body
