@@ -19,10 +19,8 @@ from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import BUNDLED, LIVE, load_bundle
 from stream_ser.models.classifier import load_classifier
 from stream_ser.models.providers import CPU
+from stream_ser.models.runtime import installed_distributions, load_runtime
 from stream_ser.server.auth import read_token, tls
-
-WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-rocm")
-"""Distributions that provide a module ``onnxruntime``; two of them overwrite each other's files."""
 
 _SOUND_VARIABLES = ("PULSE_SERVER", "PULSE_RUNTIME_PATH", "PIPEWIRE_REMOTE", "PIPEWIRE_RUNTIME_DIR", "XDG_RUNTIME_DIR")
 
@@ -39,7 +37,7 @@ class Finding:
 def diagnose(settings: Settings) -> list[Finding]:
     """Run every check; nothing stays open."""
     checks: list[tuple[str, Callable[[Settings], list[str]]]] = [
-        ("onnxruntime", lambda _: runtime_wheels(_installed())),
+        ("ONNX Runtime", _runtime),
         ("provider", _provider),
         ("CUDA libraries", lambda _: _cuda_libraries()),
         ("models", _models),
@@ -66,19 +64,9 @@ def _access(settings: Settings) -> list[str]:
     ]
 
 
-def runtime_wheels(installed: Mapping[str, str]) -> list[str]:
-    """The wheel that provides onnxruntime.
-
-    Args:
-        installed: version by name of distribution.
-
-    Raises:
-        UserError: two wheels do.
-    """
-    found = [f"{name} {installed[name]}" for name in WHEELS if name in installed]
-    if len(found) > 1:
-        raise UserError(f"{' and '.join(found)} overwrite each other; pip uninstall both, then install stream-ser again")
-    return found
+def _runtime(_: Settings) -> list[str]:
+    load_runtime()
+    return [f"{name} {version}" for name, version in installed_distributions().items()]
 
 
 def sound_server(environment: Mapping[str, str]) -> list[str]:
@@ -90,10 +78,6 @@ def sound_server(environment: Mapping[str, str]) -> list[str]:
             if (Path(runtime) / place).exists():
                 lines.append(f"{what} has a socket there")
     return lines or ["none found; a user service has one, a system service has none"]
-
-
-def _installed() -> dict[str, str]:
-    return {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
 
 
 def _provider(settings: Settings) -> list[str]:
@@ -109,10 +93,9 @@ def _cuda_libraries() -> list[str]:
             lines.append(f"NVIDIA driver for CUDA {version.value // 1000}.{version.value % 1000 // 10}")
     if not lines:
         lines.append("no NVIDIA driver")
-    wheels = {
-        name: version for name, version in _installed().items() if name.startswith(("nvidia-cuda-runtime", "nvidia-cudnn"))
-    }
-    return lines + [f"{name} {version}" for name, version in sorted(wheels.items())]
+    installed = {one.name.lower(): one.version for one in importlib.metadata.distributions()}
+    wheels = sorted(name for name in installed if name.startswith(("nvidia-cuda-runtime", "nvidia-cudnn")))
+    return lines + [f"{name} {installed[name]}" for name in wheels]
 
 
 def _models(settings: Settings) -> list[str]:

@@ -65,7 +65,9 @@ def load_runtime() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise
-        raise RuntimeInstallError(f"ONNX Runtime, which runs the models, is not installed; {_CHOICE}") from None
+        broken = " ".join(installed_distributions())  # one that was removed with another took its files along
+        found = f"has lost its files; pip uninstall --yes {broken}, then" if broken else "is not installed;"
+        raise RuntimeInstallError(f"ONNX Runtime, which runs the models, {found} {_CHOICE}") from None
     return onnxruntime
 
 

@@ -161,9 +161,9 @@ class AudioFormat(StrEnum):
 
 
 class AudioStart(Struct, frozen=True, kw_only=True, tag_field="type", tag="audio_start"):
-    """On `/v1/stream`: binary frames follow, of any size, that hold interleaved samples of this format."""
+    """On `/v1/stream`: binary frames follow, each of at most 1 MiB, that hold interleaved samples of this format."""
 
-    sample_rate: Annotated[int, Meta(ge=8_000, le=48_000, description="Hz.")]
+    sample_rate: Annotated[int, Meta(ge=8_000, le=48_000, description="Hz, 8,000 to 48,000.")]
     format: Annotated[AudioFormat, Meta(description="`s16le` or `f32le`.")] = AudioFormat.S16LE
     channels: Annotated[int, Meta(ge=1, le=8, description="Their mean is processed.")] = 1
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_ser.daemon.doctor import diagnose, runtime_wheels, sound_server
+from stream_ser.daemon.doctor import diagnose, sound_server
 from stream_ser.daemon.settings import Settings, load_settings
-from stream_ser.errors import UserError
 
 pytestmark = pytest.mark.unit
 
@@ -46,12 +45,6 @@ def test_a_file_that_is_not_there_fails(settings: Settings, tmp_path: Path) -> N
     found = failing(settings.model_copy(update={"input": str(tmp_path / "none.wav")}))
     assert set(found) == {"source"}
     assert "none.wav" in found["source"]
-
-
-def test_two_wheels_of_onnxruntime_are_a_conflict() -> None:
-    assert runtime_wheels({"onnxruntime-gpu": "1.30", "numpy": "2.0"}) == ["onnxruntime-gpu 1.30"]
-    with pytest.raises(UserError, match=r"onnxruntime 1\.29 and onnxruntime-gpu 1\.30 overwrite each other"):
-        runtime_wheels({"onnxruntime-gpu": "1.30", "onnxruntime": "1.29"})
 
 
 def test_variables_and_sockets_of_the_sound_server_are_listed(tmp_path: Path) -> None:

@@ -3,14 +3,15 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import pytest
 
 from stream_ser.errors import UserError
-from stream_ser.models import providers
+from stream_ser.models import providers, runtime
 from stream_ser.models.providers import CPU, CUDA, ProviderError, require_cuda, verify_cuda
-from stream_ser.models.runtime import RuntimeInstallError, installed_distributions, require_single
+from stream_ser.models.runtime import RuntimeInstallError, installed_distributions, load_runtime, require_single
 
 pytestmark = pytest.mark.unit
 
@@ -42,13 +43,27 @@ def test_two_distributions_are_refused_with_what_to_do() -> None:
     assert issubclass(RuntimeInstallError, UserError)
 
 
-def test_listening_without_a_runtime_is_one_line_that_names_both_extras() -> None:
+def test_listening_without_the_files_of_the_runtime_is_one_line_that_names_both_extras() -> None:
+    """As where one of two distributions was removed, which takes files of the other along."""
     result = without_onnxruntime("listen", "--input", "demo", "--port", "0")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("stream-ser: ONNX Runtime")
+    (installed,) = installed_distributions()
+    assert line.startswith(
+        f"stream-ser: ONNX Runtime, which runs the models, has lost its files; pip uninstall --yes {installed}"
+    )
     assert "'.[cpu]'" in line
     assert "'.[gpu]'" in line
+
+
+def test_without_a_distribution_the_line_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(runtime, "version", absent)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(RuntimeInstallError, match=r"is not installed; in the clone .*'\.\[cpu\]' .*'\.\[gpu\]'"):
+        load_runtime.__wrapped__()
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ export interface Ping {
   id?: string;
 }
 
-/** On `/v1/stream`: binary frames follow, of any size, that hold interleaved samples of this format. */
+/** On `/v1/stream`: binary frames follow, each of at most 1 MiB, that hold interleaved samples of this format. */
 export interface AudioStart {
   type: "audio_start";
   sample_rate: number;
