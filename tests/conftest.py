@@ -18,9 +18,7 @@ from hypothesis import HealthCheck, settings
 from patience import stretched
 from requirements import require
 from signals import Samples, silence, voice
-from tiny_bundles import metadata, tiny_model, tiny_stepping_model
-
-from stream_ser.models.bundle import MODELS, STEPPED
+from tiny_bundles import write_tiny_bundles
 
 # A script's background command ignores Ctrl-C, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -84,10 +82,7 @@ def bundles(tmp_path: Path) -> Path:
     """A folder with small bundles that load fast."""
     folder = tmp_path / "bundles"
     folder.mkdir()
-    for name in MODELS:
-        (folder / f"{name}.onnx").write_bytes(tiny_model(metadata(name).encode()).SerializeToString())
-    stepping = tiny_stepping_model(metadata(STEPPED, step=4).encode())
-    (folder / f"{STEPPED}.onnx").write_bytes(stepping.SerializeToString())
+    write_tiny_bundles(folder)
     return folder
 
 

@@ -25,6 +25,10 @@ from stream_ser.models.providers import ProviderChoice
 from stream_ser.models.window import Window
 from stream_ser.speech.detector import VadFrame
 
+INITIAL_ROWS = 512
+"""Streams that fit before the state must be copied to grow, which takes a good part of a second: twice what a server admits. It
+costs address space only: a row takes memory when a stream first uses it, and the lowest are used first."""
+
 
 class Engine:
     """The streams of one process over one backend. ``step`` is called by one thread.
@@ -43,8 +47,8 @@ class Engine:
         self.step_began = time.monotonic()
         """When the last step began, on the clock of ``time.monotonic``."""
         self._backend = backend
-        self._state = backend.new_state(1)
-        self._rows, self._free_rows = 1, [0]
+        self._state = backend.new_state(INITIAL_ROWS)
+        self._rows, self._free_rows = INITIAL_ROWS, list(reversed(range(INITIAL_ROWS)))
         self._streams: list[Stream] = []
         self._changing = threading.Lock()
         """Held while streams come and go; a step works on the list that it began with."""
@@ -95,6 +99,7 @@ class Engine:
         if pulled:
             self._process(pulled)
         for stream in streams:
+            stream.deliver(stream.recognizer.flush)
             if stream.ended:
                 self._remove(stream)
         return bool(pulled)
@@ -111,9 +116,7 @@ class Engine:
         answers = self._backend.step(self._state, rows, [hop for _, hop in pulled], segment)
         inference_done = time.monotonic()
         for (stream, _), answer in zip(pulled, answers, strict=True):
-            events = stream.attempt(stream.recognizer.resolve, answer)
-            if events:
-                stream.attempt(stream.on_events, events)
+            stream.deliver(stream.recognizer.resolve, answer)
         self.observer.step_finished(
             frontend_done - self.step_began, inference_done - frontend_done, time.monotonic() - inference_done
         )
@@ -123,7 +126,7 @@ class Engine:
         if stream.row is None:
             if not self._free_rows:
                 self._state.grow(self._rows)
-                self._free_rows = list(range(self._rows, 2 * self._rows))
+                self._free_rows = list(reversed(range(self._rows, 2 * self._rows)))
                 self._rows *= 2
             stream.row = self._free_rows.pop()
         return stream.row

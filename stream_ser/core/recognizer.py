@@ -43,6 +43,8 @@ class Recognizer:
     def __init__(self, features: MfccSettings, models: ModelFacts, hop: float = 0.1, window: float = 3.0) -> None:
         if not 0.0 < hop <= LONGEST_HOP_S:
             raise ValueError(f"hop is {hop} s; it must be above 0 and at most {LONGEST_HOP_S}")
+        if round(hop * features.sample_rate) < 1:
+            raise ValueError(f"hop is {hop} s; it must hold a sample")
         if window < SHORTEST_SPEECH_S:
             raise ValueError(f"window is {window} s; it must be at least {SHORTEST_SPEECH_S}")
         self.sample_rate = features.sample_rate
@@ -56,7 +58,7 @@ class Recognizer:
         self._segment: Segment | None = None
         """What waits for ``resolve``."""
         self._gaps_before, self._gaps_after = list[Gap](), list[Gap]()
-        """To be reported before and after the events of the next ``resolve``."""
+        """To be reported before and after the events of the hop in progress."""
         self._lost = 0
         self._begin(0)
 
@@ -100,7 +102,7 @@ class Recognizer:
     def skip(self, samples: int, reason: str) -> Hop | None:
         """Note that the next ``samples`` of the stream, maybe none, are lost; return the hop that ends before them.
 
-        None where nothing is in progress; the loss is then reported with the next hop.
+        None where nothing is in progress; :meth:`flush` then has the loss at once.
 
         Raises:
             RuntimeError: the last hop was not resolved.
@@ -142,11 +144,16 @@ class Recognizer:
         segment, self._segment = self._segment, None
         if (segment.window is None) != (probabilities is None):
             raise RuntimeError("an answer belongs to each window, and to nothing else")
-        events: list[Event] = [*self._gaps_before, *(self._boundary(one) for one in segment.before)]
+        events = [*self.flush(), *(self._boundary(one) for one in segment.before)]
         if segment.window is not None and probabilities is not None:
             events.append(self._emotion(segment.window, probabilities))
         events += [*(self._boundary(one) for one in segment.after), *self._gaps_after]
-        self._gaps_before, self._gaps_after = [], []
+        self._gaps_after = []
+        return events
+
+    def flush(self) -> list[Event]:
+        """The events that wait for no hop."""
+        events, self._gaps_before = list[Event](self._gaps_before), []
         return events
 
     def _require_resolved(self) -> None:

@@ -108,6 +108,12 @@ class Stream:
                 self.failure, self.ended = error, True
         return None
 
+    def deliver(self, emit: Callable[_Arguments, list[Event]], *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        """Hand over the events that ``emit`` returns, if there are any."""
+        events = self.attempt(emit, *args, **kwargs)
+        if events:
+            self.attempt(self.on_events, events)
+
     def pull(self) -> Hop | None:
         """Feed what the ring holds, until a hop is complete or nothing is left."""
         while not self.ended:

@@ -104,13 +104,12 @@ class Server:
             self._heartbeats.cancel()
         if self._listener is None:
             return
-        connections = self._listener.connections
         self._listener.close(code=code)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._listener.wait_closed()
         except TimeoutError:
-            for connection in connections:
+            for connection in list(self._listener.all_connections):  # those that have not shaken hands are among them
                 connection.transport.abort()
             await self._listener.wait_closed()
 

@@ -129,6 +129,7 @@ class Subscriber:
                 await self._connection.close(code, reason)
         except TimeoutError:  # of a client that does not read, not even the close can be sent
             self._connection.transport.abort()
+            await self._connection.wait_closed()
 
     async def _send_frame(self, frame: protocol.Frame) -> None:
         await self._connection.send(frame.with_seq(self._seq))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals import RATE, Samples, silence, talk_over_background, voice
 from streams import MeanFrameModel, Recorded, events_of, loudness_backend, outline, settle
+from tiny_bundles import write_tiny_bundles
 
 from stream_ser.audio.resample import resample
+from stream_ser.audio.ring import Discontinuity
 from stream_ser.audio.sources.file import DEMO
 from stream_ser.core.engine import Engine
 from stream_ser.core.stream import RING_S
@@ -162,6 +165,16 @@ def test_audio_that_the_ring_could_not_hold_is_reported_as_a_gap() -> None:
     assert start == pytest.approx(1.0 + RING_S + 2.5, abs=0.04)
 
 
+def test_a_loss_while_nothing_is_in_progress_is_reported_at_once() -> None:
+    engine = Engine(loudness_backend(), hop=0.5)
+    recorded = Recorded(engine)
+    recorded.write(silence(1.0))
+    settle(engine)
+    recorded.stream.ring.interrupt(Discontinuity(3 * RATE, RATE))
+    assert not engine.step(), "it takes no hop"
+    assert recorded.events == [Gap(1.0, 3.0, "source_lost")]
+
+
 def test_after_lost_audio_the_answers_are_those_of_a_new_stream() -> None:
     before, after = voice(1.03, np.random.default_rng(0)), [silence(0.5), voice(1.0, np.random.default_rng(1)), silence(1.0)]
     engine = Engine(loudness_backend())
@@ -271,6 +284,34 @@ def test_the_failure_of_one_stream_ends_that_stream_and_no_other() -> None:
     assert bad.events == []
 
 
+def test_a_stream_whose_events_cannot_be_handed_over_ends_alone() -> None:
+    engine = Engine(loudness_backend())
+    good, bad = Recorded(engine), Recorded(engine)
+
+    def refuse(events: list[Event]) -> None:
+        raise BrokenPipeError
+
+    bad.stream.on_events = refuse
+    for one in (good, bad):
+        one.write(talk(1), last=True)
+    settle(engine)
+    assert len(good.events) > 6
+    assert [type(end) for end in bad.ends] == [BrokenPipeError]
+
+
+def test_what_ends_the_process_is_no_failure_of_a_stream() -> None:
+    class Interrupted:
+        def on_samples(self, samples: Samples) -> None:
+            raise KeyboardInterrupt
+
+        def on_loss(self, samples: int) -> None: ...
+
+    engine = Engine(loudness_backend())
+    Recorded(engine, tap=Interrupted()).write(silence(0.1))
+    with pytest.raises(KeyboardInterrupt):
+        engine.step()
+
+
 @pytest.mark.parametrize("where", ["process", "resolve"])
 def test_a_recogniser_that_fails_fails_for_its_own_stream(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     engine = Engine(loudness_backend())
@@ -308,6 +349,16 @@ class Counts:
         raise AssertionError("an engine has no loop to deliver to")
 
 
+def test_a_step_notes_when_it_began_and_a_new_stream_wakes_the_worker() -> None:
+    engine = Engine(loudness_backend())
+    engine.filled.wait(0.0)
+    began = engine.step_began
+    Recorded(engine).write(silence(0.1))
+    assert engine.filled.wait(0.0)
+    engine.step()
+    assert began < engine.step_began <= time.monotonic()
+
+
 def test_an_observer_learns_of_streams_failures_and_steps() -> None:
     counts = Counts()
     engine = Engine(loudness_backend(), observer=counts)
@@ -339,15 +390,20 @@ def test_a_warm_engine_keeps_its_memory_flat(classifier: Classifier) -> None:
     assert grown < 20_000, "bytes retained of 9 s of sound"
 
 
-def test_models_of_a_folder_bring_their_own_labels_and_threshold(bundles: Path) -> None:
-    engine = Engine.open(bundles, ProviderChoice.CPU)
-    events: list[Event] = []
-    stream = engine.add(RATE, events.extend, lambda failure: None)
-    demo, _ = soundfile.read(DEMO, dtype="float32", frames=3 * RATE, start=RATE)
-    stream.ring.write(demo)
-    stream.ring.end()
+@pytest.mark.parametrize(("temperature", "threshold"), [(0.87, 0.0), (0.87, 0.999), (0.2, 0.0)])
+def test_models_of_a_folder_have_their_own_labels_temperature_and_threshold(
+    tmp_path: Path, temperature: float, threshold: float
+) -> None:
+    labels = tuple("abcdefgh")
+    write_tiny_bundles(tmp_path, labels=labels, fusion_temperature=temperature, threshold=threshold)
+    engine = Engine.open(tmp_path, ProviderChoice.CPU)
+    recorded = Recorded(engine)
+    recorded.write(soundfile.read(DEMO, dtype="float32", frames=3 * RATE, start=RATE)[0], last=True)
     settle(engine)
-    labels = load_classifier(bundles, MfccSettings(), ProviderChoice.CPU, 3.0).labels
-    emotions = [event for event in events if isinstance(event, Emotion)]
-    assert emotions
-    assert all(tuple(event.probabilities) == labels for event in emotions)
+    emotions = [event for event in recorded.events if isinstance(event, Emotion)]
+    (final,) = (event for event in emotions if event.is_final)
+    assert tuple(final.probabilities) == labels
+    assert (final.label == "uncertain") == (threshold > 0.9)
+    by_model = np.maximum([list(final.models[name].values()) for name in ("lstm", "mlp")], 1e-7)
+    powers = by_model.prod(axis=0) ** (1 / (2 * temperature))
+    np.testing.assert_allclose(list(final.probabilities.values()), powers / powers.sum(), atol=1e-4)

@@ -132,7 +132,10 @@ def test_an_interruption_while_nothing_is_in_progress_takes_no_hop() -> None:
     assert driver.resolve(hop) == []
     assert driver.recognizer.skip(0, "source_lost") is None
     assert driver.recognizer.skip(RATE, "source_lost") is None
-    assert driver.resolve(driver.recognizer.finish()) == [Gap(0.25, 1.0, "source_lost")]
+    assert driver.recognizer.skip(2 * RATE, "source_lost") is None
+    gaps = [Gap(0.25, 1.0, "source_lost"), Gap(1.25, 2.0, "source_lost")]
+    assert driver.recognizer.flush() == gaps
+    assert driver.resolve(driver.recognizer.finish()) == []
 
 
 def test_the_facts_of_the_models_name_label_and_decide() -> None:
@@ -162,7 +165,7 @@ def test_the_steps_of_a_hop_follow_each_other() -> None:
         recognizer.resolve(ANSWER)
 
 
-@pytest.mark.parametrize("changed", [{"hop": 0.0}, {"hop": 0.6}, {"window": 0.1}])
+@pytest.mark.parametrize("changed", [{"hop": 0.0}, {"hop": 2e-5}, {"hop": 0.6}, {"window": 0.1}])
 def test_settings_out_of_range_are_refused(changed: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed))):
         new(**changed)

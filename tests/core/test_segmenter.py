@@ -71,6 +71,17 @@ def test_of_a_long_utterance_the_window_is_the_last_part() -> None:
         assert one.window.end - one.window.start <= (2.0 + LEAD_S) * FEATURES.sample_rate
 
 
+@pytest.mark.parametrize("hop", [0.1, 0.5])
+def test_a_final_window_is_whole_though_the_silence_that_ends_it_came_after_it(hop: float) -> None:
+    """Of a long utterance: the frames of the last second are still retained when its end is known."""
+    collected = collect(np.concatenate((voice(4.0, np.random.default_rng(0)), silence(1.0))), hop, window=1.0)
+    (final,) = (one for one in collected if one.window.is_final)
+    assert len(final.frames) == 100
+    assert final.window.end / FEATURES.sample_rate == pytest.approx(4.0, abs=0.04)
+    newest = max(one.window.last_frame for one in collected)
+    assert newest == final.window.last_frame
+
+
 @settings(max_examples=25)
 @given(
     loudness=st.lists(st.booleans(), min_size=1, max_size=60),

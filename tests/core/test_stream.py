@@ -143,6 +143,18 @@ def test_a_worker_that_is_too_slow_is_never_later_than_the_ring() -> None:
     assert sum(gap.seconds for gap in gaps) == pytest.approx(written / RATE / 2 - RING_S, abs=0.2)
 
 
+def test_after_a_change_of_rate_the_ring_holds_as_many_seconds_as_before() -> None:
+    engine = Engine(loudness_backend())
+    recorded = Recorded(engine, 48_000)
+    ring = recorded.stream.ring
+    ring.interrupt(Discontinuity(0, 8_000))
+    settle(engine)
+    assert ring.room == RING_S * 8_000
+    ring.write(np.zeros(round((RING_S + 1.0) * 8_000), np.float32))
+    settle(engine)
+    assert [(gap.seconds, gap.reason) for gap in recorded.events if isinstance(gap, Gap)] == [(1.0, "overflow")]
+
+
 def test_interruptions_without_audio_between_them_cost_no_hop() -> None:
     engine = Engine(loudness_backend())
     recorded = Recorded(engine)

@@ -55,6 +55,16 @@ def test_streams_together_are_as_they_are_alone() -> None:
     assert state.has_offset.tolist() == [False, True, False, True]
 
 
+def test_a_cleared_row_begins_at_its_own_mean() -> None:
+    removal = OffsetRemoval(RATE, HOP)
+    state = removal.new_state(1)
+    removal.process(state, ROW, np.full((1, HOP), 0.7, np.float32))
+    state.clear(0)
+    level = np.full((1, HOP), -0.2, np.float32)
+    removal.process(state, ROW, level)
+    np.testing.assert_allclose(level, 0.0, atol=1e-7)
+
+
 def test_no_samples_change_nothing() -> None:
     removal = OffsetRemoval(RATE, HOP)
     state = removal.new_state(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -146,3 +147,16 @@ async def test_invalid_bytes_end_their_own_connection_only(data: bytes, caplog: 
         await wait_for_clients(server, 1)
     assert "client_failed" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_stopping_does_not_wait_for_a_handshake_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_ser.server.app.HANDSHAKE_TIMEOUT_S", 100 * PATIENCE_S)
+    async with serving() as (server, address):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(address))
+        async with connect(address) as client:  # accepted after the silent one
+            await receive(client)
+            async with asyncio.timeout(PATIENCE_S):
+                await server.stop()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from patience import PATIENCE_S
 from serving import HANDSHAKE, CountingObserver, port_of, receive, serving, wait_for_clients
 from websockets.asyncio.client import connect
 
@@ -65,7 +66,7 @@ async def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
         for number in range(MAX_QUEUED_MESSAGES // 2):
             server.publish(large(number))
         await asyncio.sleep(0)
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(PATIENCE_S):
             await server.stop()
         assert server.clients == 0
 

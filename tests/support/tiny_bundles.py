@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
 
 from stream_ser.features import MfccSettings
-from stream_ser.models.bundle import Metadata
+from stream_ser.models.bundle import MODELS, STEPPED, Metadata
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
@@ -94,3 +97,12 @@ def tiny_stepping_model(properties: Mapping[str, str], coefficients: int = MfccS
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     helper.set_model_props(model, dict(properties))
     return model
+
+
+def write_tiny_bundles(folder: Path, **facts: Any) -> None:
+    """All files of a bundle folder; ``facts`` are fields of their metadata that differ."""
+    for name in MODELS:
+        described = replace(metadata(name), **facts)
+        (folder / f"{name}.onnx").write_bytes(tiny_model(described.encode()).SerializeToString())
+    described = replace(metadata(STEPPED, step=4), **facts)
+    (folder / f"{STEPPED}.onnx").write_bytes(tiny_stepping_model(described.encode()).SerializeToString())

@@ -24,6 +24,7 @@ from stream_ser_train.augmentation.clips import CopySettings
 from stream_ser_train.data.corpus import Clip
 from stream_ser_train.data.emotions import EMOTIONS
 from stream_ser_train.data.utterances import ClipUtterances, ReplayDetector, extract_copies
+from stream_ser_train.evaluation.predict import CalibratedBundle, StreamModels
 from stream_ser_train.evaluation.robustness import CONDITIONS
 from stream_ser_train.evaluation.streaming import labels_in_time
 from stream_ser_train.fitting.baseline import BASELINES, clip_means
@@ -35,11 +36,12 @@ from stream_ser_train.fitting.recipe import FitSettings
 from stream_ser_train.networks.architectures import LstmSettings, MlpSettings, Scale, build
 from stream_ser_train.progress import silent
 from stream_ser_train.versions import versions
-from tiny_bundles import metadata
+from tiny_bundles import metadata, write_tiny_bundles
 
 from stream_ser.audio.sources.file import DEMO
 from stream_ser.core.backend import NumpyBackend
 from stream_ser.core.offline import recognize
+from stream_ser.events import Emotion
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import load_bundle
 from stream_ser.models.classifier import ModelFacts, ModelInput
@@ -105,7 +107,8 @@ def toy() -> list[ClipUtterances]:
     items = []
     for actor in range(1, 5):
         for emotion in range(1, 9):
-            frames = rng.standard_normal((90 + 10 * emotion, 30)).astype(np.float32)
+            length = 90 + 10 * emotion if actor > 1 else 290 + 10 * emotion  # also more than a window
+            frames = rng.standard_normal((length, 30)).astype(np.float32)
             frames[:, 0] += 0.5 * emotion
             items.append(ClipUtterances(clip(emotion, actor), ((frames,), (frames + 0.1,))))
     return items
@@ -115,7 +118,7 @@ def fitting(folder: Path) -> Figures:
     """Lengths and means of the batches of an epoch, and the losses of a few epochs of either network."""
     del folder
     figures: Figures = {}
-    batches = list(TrainingSet(toy(), unaltered_share=0.3).batches(8, np.random.default_rng(1)))
+    batches = list(TrainingSet(toy(), unaltered_share=0.3).batches(2, np.random.default_rng(1)))
     figures["batch lengths"] = [float(length) for batch in batches for length in batch.length]
     figures["batch means"] = [float(batch.mfcc.mean()) for batch in batches]
     settings, features = FitSettings(epochs=3, batch=16), MfccSettings(filters=40, coefficients=30)
@@ -155,7 +158,6 @@ def export(folder: Path) -> Figures:
 
 def evaluation(folder: Path) -> Figures:
     """Each condition's effect on a signal, calibration of drawn predictions, and the labels of a streamed signal."""
-    del folder
     figures: Figures = {}
     samples = voice(1.0, np.random.default_rng(0))
     others = [voice(1.0 + 0.1 * number, np.random.default_rng(number)) for number in range(7)]
@@ -176,6 +178,14 @@ def evaluation(folder: Path) -> Figures:
     replay = ReplayDetector(detect(VoiceActivity(), demo()), 1.0)
     events = recognize(NumpyBackend(MfccSettings(), SpectralTilt(), detector=replay), demo())
     figures["labels"] = [float(label) for label in labels_in_time(events)]
+    # Two models in steps and windows, fused and smoothed, as the daemon runs them.
+    write_tiny_bundles(folder)
+    (folder / "lstm-step.onnx").replace(stepping_file(folder / "lstm.onnx"))
+    pair = [CalibratedBundle(name, folder / f"{name}.onnx", 6.0, tuple(range(8))) for name in ("lstm", "mlp")]
+    backend = NumpyBackend(MfccSettings(), StreamModels(pair, MfccSettings(), 3.0), detector=replay)
+    emotions = [event for event in recognize(backend, demo()) if isinstance(event, Emotion)]
+    figures["fused"] = [value for event in emotions[::3] for value in event.probabilities.values()]
+    figures["smoothed labels"] = [float(EMOTIONS.index(event.label)) for event in emotions]
     return figures
 
 

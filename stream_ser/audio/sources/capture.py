@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class Capture:
         channel: of the device, from 1; None for the mean of the first two.
         ring: takes the samples.
         latest: when the newest block of the stream came before this one was opened, on the clock of :func:`now`.
+        on_overflow: called for each block that the device delivers incomplete.
         goes_on: whether the stream has begun, so that the time since ``latest`` is missing from it.
 
     Raises:
@@ -58,14 +59,20 @@ class Capture:
     """
 
     def __init__(
-        self, device: Device, rate: int, channel: int | None, ring: SampleRing, latest: float, *, goes_on: bool
+        self,
+        device: Device,
+        rate: int,
+        channel: int | None,
+        ring: SampleRing,
+        latest: float,
+        on_overflow: Callable[[], None],
+        *,
+        goes_on: bool,
     ) -> None:
         self.rate = rate
         self.latest = latest
         """When the newest block came."""
-        self.overflows = 0
-        """Blocks that the device delivered incomplete."""
-        self._channel, self._ring, self._goes_on = channel, ring, goes_on
+        self._channel, self._ring, self._goes_on, self._on_overflow = channel, ring, goes_on, on_overflow
         self._mono: NDArray[np.float32] = np.zeros(rate, np.float32)
         self._is_first = True
         self._stream = portaudio().InputStream(
@@ -105,7 +112,7 @@ class Capture:
     def _take_block(self, block: NDArray[np.float32], frames: int, _time: object, status: Any) -> None:
         """PortAudio's callback, on a thread of its own: only copies."""
         if status:
-            self.overflows += 1
+            self._on_overflow()
         came = now()
         missing = came - self.latest - frames / self.rate
         if self._is_first or missing > STALL_TIMEOUT_S:
@@ -122,7 +129,9 @@ class Capture:
         self._ring.write(mono)
 
 
-def open_capture(device: Device, channel: int | None, ring: SampleRing, latest: float, *, goes_on: bool) -> Capture:
+def open_capture(
+    device: Device, channel: int | None, ring: SampleRing, latest: float, on_overflow: Callable[[], None], *, goes_on: bool
+) -> Capture:
     """Capture a device at its own rate, or at one that it supports; see :class:`Capture`.
 
     Raises:
@@ -131,7 +140,7 @@ def open_capture(device: Device, channel: int | None, ring: SampleRing, latest: 
     sounddevice = portaudio()
     for rate in _rates(device):
         try:
-            return Capture(device, rate, channel, ring, latest, goes_on=goes_on)
+            return Capture(device, rate, channel, ring, latest, on_overflow, goes_on=goes_on)
         except sounddevice.PortAudioError as error:
             number = int(error.args[1]) if len(error.args) > 1 else 0
             remedy = _REMEDIES.get(number, "check the sound server")

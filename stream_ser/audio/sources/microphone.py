@@ -50,18 +50,14 @@ class Microphone:
         self.name = "the default input" if wanted is None else wanted
         self.host_api = ""
         self.sample_rate = 0
+        self.overflows = 0
+        """Blocks that the device delivered incomplete, so far."""
         self.failure: str | None = None
         self._capture: Capture | None = None
-        self._closed_overflows = 0
         self._lost = self._was_lost = False
         self._change: tuple[str | None, int | None] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def overflows(self) -> int:
-        """Blocks that the device delivered incomplete, so far."""
-        return self._closed_overflows + (0 if self._capture is None else self._capture.overflows)
 
     def start(self, ring: SampleRing, on_state_change: OnStateChange) -> None:
         self._ring, self._on_state_change = ring, on_state_change
@@ -119,7 +115,9 @@ class Microphone:
             # From now on this one, wherever it is plugged in.
             self._wanted = _ALSA_ADDRESS.sub("", device.name)
             self.name, self.host_api = device.name, device.host_api
-            self._capture = open_capture(device, self._channel, self._ring, self._latest, goes_on=self._was_lost)
+            self._capture = open_capture(
+                device, self._channel, self._ring, self._latest, self._count_overflow, goes_on=self._was_lost
+            )
             self.sample_rate = self._capture.rate
         except AudioError as error:
             if self._thread is None and not isinstance(error, (NoDeviceError, CaptureError)):
@@ -127,9 +125,11 @@ class Microphone:
             if not self._lost:
                 self._report_loss(str(error))
 
+    def _count_overflow(self) -> None:
+        self.overflows += 1
+
     def _close(self) -> None:
         if self._capture is not None:
             self._capture.close()
             self._latest = self._capture.latest
-            self._closed_overflows += self._capture.overflows
             self._capture = None

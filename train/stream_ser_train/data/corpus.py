@@ -67,6 +67,11 @@ class Clip:
         return resample(samples.mean(axis=1), rate, sample_rate)
 
 
+def describe_clips(clips: Sequence[Clip]) -> str:
+    """Everything of clips that a result depends on: which they are, what they hold, and what is felt in them."""
+    return " ".join(f"{clip.name} {clip.checksum} {clip.emotion}" for clip in clips)
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """The clips of one or several data sets, each once, in order of name; and what was skipped."""

@@ -17,7 +17,7 @@ from stream_ser_export.atomic_write import atomic_write
 from stream_ser.audio.resample import resample
 from stream_ser.features import MfccSettings
 from stream_ser_train.augmentation.clips import reverberate
-from stream_ser_train.data.corpus import Clip
+from stream_ser_train.data.corpus import Clip, describe_clips
 from stream_ser_train.data.utterances import ClipUtterances, segment
 from stream_ser_train.evaluation.cache import result_file
 from stream_ser_train.evaluation.evaluate import Outcome
@@ -29,6 +29,9 @@ Samples = NDArray[np.float32]
 
 BABBLERS = 6
 """Voices at once in babble."""
+
+BABBLE_CLIPS, BABBLE_SEED = 60, 0
+"""Clips of other speakers that babble is made of, at most, and the seed that draws them."""
 
 Condition = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
 """Alters samples at a rate; the other clips are for babble."""
@@ -118,14 +121,15 @@ class ConditionTest:
 
     @property
     def file(self) -> Path:
-        return result_file(self.cache, f"{self.condition} {self.name}", self.models, self.clips)
+        others = describe_clips(self.others), BABBLE_CLIPS, BABBLE_SEED, BABBLERS
+        return result_file(self.cache, f"{self.condition} {self.name}", self.models, self.clips, others)
 
     def run(self, threads: int) -> None:
         """Alter, segment and predict every clip."""
         del threads
         rate = self.features.sample_rate
         alter = CONDITIONS[self.condition]
-        chosen = np.random.default_rng(0).choice(len(self.others), min(60, len(self.others)), replace=False)
+        chosen = np.random.default_rng(BABBLE_SEED).choice(len(self.others), min(BABBLE_CLIPS, len(self.others)), replace=False)
         others = [self.others[i].read(rate) for i in chosen]
         utterances = []
         for clip in self.clips:

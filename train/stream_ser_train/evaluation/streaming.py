@@ -50,7 +50,7 @@ class StreamTest:
 
     @property
     def file(self) -> Path:
-        return result_file(self.cache, f"streaming {self.name}", self.models, self.clips)
+        return result_file(self.cache, f"streaming {self.name}", self.models, self.clips, (WINDOWS_S, SPEECH_SECONDS))
 
     def run(self, threads: int) -> None:
         """Stream every clip."""

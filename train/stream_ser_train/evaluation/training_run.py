@@ -15,7 +15,7 @@ from rich.console import Console
 
 from stream_ser import __version__, provenance
 from stream_ser.models.bundle import Metadata
-from stream_ser_train.data.corpus import Corpus, CorpusError
+from stream_ser_train.data.corpus import Corpus, CorpusError, describe_clips
 from stream_ser_train.data.emotions import EMOTIONS
 from stream_ser_train.data.splits import fold_of
 from stream_ser_train.data.utterances import ClipUtterances, extract_utterances
@@ -189,10 +189,11 @@ class TrainingRun:
     ) -> dict[str, tuple[keras.Model, History]]:
         """Every fit of one model, by a label for people; each resumes from a checkpoint of its own."""
         recipe, model, fits = self.recipe, self.recipe.models[name], {}
-        clips = " ".join(item.clip.name for item in utterances)
+        features = recipe.features.fingerprint()
+        clips = describe_clips([item.clip for item in utterances])
         for number, (settings, seed) in enumerate(model.seeded(self.seed), start=1):
             # Named by data, settings and versions, so that no run resumes from another's.
-            key = f"{FRONTEND_VERSION} {FITTING_VERSION} {seed} {model.network} {settings} {recipe.copies} {clips}"
+            key = f"{FRONTEND_VERSION} {FITTING_VERSION} {seed} {model.network} {settings} {recipe.copies} {features} {clips}"
             folder = f"{name}-{speakers}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
             label = f"{name}, fit {number} of {len(model.fits)}"
             with bar(self.console, f"{label}, {speakers} speakers") as step:

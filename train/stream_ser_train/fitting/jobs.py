@@ -21,7 +21,7 @@ from stream_ser import __version__
 from stream_ser.features import MfccSettings
 from stream_ser.models.bundle import Metadata
 from stream_ser_train.augmentation.clips import CopySettings
-from stream_ser_train.data.corpus import Clip
+from stream_ser_train.data.corpus import Clip, describe_clips
 from stream_ser_train.data.emotions import EMOTIONS
 from stream_ser_train.data.utterances import ClipUtterances, extract_utterances
 from stream_ser_train.fitting.baseline import BASELINES, clip_means
@@ -218,5 +218,5 @@ def _limit_threads(threads: int) -> None:
 
 def _file(cache: Path, model: str, seed: int, key: str, clips: Sequence[Clip], suffix: str) -> Path:
     digest = hashlib.sha256(key.encode())
-    digest.update(" ".join(f"{clip.name} {clip.checksum}" for clip in clips).encode())
+    digest.update(describe_clips(clips).encode())
     return cache / "trainings" / f"{model}-seed-{seed}-{digest.hexdigest()[:16]}{suffix}"
