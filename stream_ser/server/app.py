@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakSet
 
 from websockets.asyncio.server import Server as WebSocketServer
 from websockets.asyncio.server import ServerConnection, serve
@@ -58,6 +60,8 @@ class Server:
         self._connections = Connections()
         self._requests = RequestHandler(pages or {}, self._access.token, self._connections, self._observer)
         self._listener: WebSocketServer | None = None
+        self._accepted: WeakSet[ServerConnection] = WeakSet()
+        """Also those that have not shaken hands: the listener knows of them only afterwards."""
         self._heartbeats: asyncio.Task[None] | None = None
 
     @property
@@ -81,6 +85,7 @@ class Server:
                 # A page may name any host that leads here (DNS rebinding), so that no Host is taken for the page's own.
                 origins=[None, LOCAL_ORIGIN, *map(Origin, self._access.origins)],
                 process_request=self._process_request,
+                create_connection=self._accept,
                 compression=None,
                 max_size=MAX_AUDIO_BYTES,
                 open_timeout=HANDSHAKE_TIMEOUT_S,
@@ -109,7 +114,7 @@ class Server:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._listener.wait_closed()
         except TimeoutError:
-            for connection in list(self._listener.all_connections):  # those that have not shaken hands are among them
+            for connection in self._accepted:
                 connection.transport.abort()
             await self._listener.wait_closed()
 
@@ -119,6 +124,11 @@ class Server:
             self._live.send_heartbeats()
             if self._uploads is not None:
                 self._uploads.send_heartbeats()
+
+    def _accept(self, *args: Any, **kwargs: Any) -> ServerConnection:
+        connection = ServerConnection(*args, **kwargs)
+        self._accepted.add(connection)
+        return connection
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         return self._requests.answer(request, _remote_host(connection))
