@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from weakref import WeakSet
 
@@ -85,7 +84,7 @@ class Server:
                 # A page may name any host that leads here (DNS rebinding), so that no Host is taken for the page's own.
                 origins=[None, LOCAL_ORIGIN, *map(Origin, self._access.origins)],
                 process_request=self._process_request,
-                create_connection=self._accept,
+                create_connection=_tracked_in(self._accepted),
                 compression=None,
                 max_size=MAX_AUDIO_BYTES,
                 open_timeout=HANDSHAKE_TIMEOUT_S,
@@ -125,11 +124,6 @@ class Server:
             if self._uploads is not None:
                 self._uploads.send_heartbeats()
 
-    def _accept(self, *args: Any, **kwargs: Any) -> ServerConnection:
-        connection = ServerConnection(*args, **kwargs)
-        self._accepted.add(connection)
-        return connection
-
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         return self._requests.answer(request, _remote_host(connection))
 
@@ -154,6 +148,17 @@ class Server:
             self._observer.client_disconnected()
             code = connection.close_code or 0
             logs.info("client_disconnected", client=subscriber.address, code=code, clients=self.clients)
+
+
+def _tracked_in(accepted: WeakSet[ServerConnection]) -> type[ServerConnection]:
+    """A class of connections that put themselves into ``accepted``."""
+
+    class TrackedConnection(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.add(self)
+            super().connection_made(transport)
+
+    return TrackedConnection
 
 
 async def _bind_error(error: OSError, host: str, port: int) -> ServerError:
