@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
 
-from pydantic.fields import FieldInfo
-
-from stream_ser.daemon.settings import Settings
+from stream_ser.daemon.settings import describe
 
 PAGE = Path(__file__).parent / "reference/settings.md"
 
@@ -39,10 +36,7 @@ CLOSING = """
 
 def page() -> str:
     """The whole page."""
-    rows = [
-        f"| `{name}` | {_shown(field.default)} | {_allowed(field)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = [f"| `{one.name}` | {_shown(one.default)} | {one.allowed} | {one.meaning} |" for one in describe()]
     return INTRODUCTION + "\n".join(rows) + "\n" + CLOSING
 
 
@@ -52,21 +46,6 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value.value if isinstance(value, Enum) else value}`"
-
-
-def _allowed(field: FieldInfo) -> str:
-    """Bounds, choices, or the kind of value."""
-    bounds = {name: getattr(bound, name) for bound in field.metadata for name in ("ge", "le") if hasattr(bound, name)}
-    if bounds:
-        return f"{bounds['ge']:g} to {bounds['le']:g}"
-    kinds: tuple[Any, ...] = get_args(field.annotation) or (field.annotation,)
-    choices = [one.value for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum) for one in kind]
-    if choices:
-        return ", ".join(f"`{choice}`" for choice in choices)
-    names = {bool: "`true`, `false`", Path: "path", str: "text"}
-    if Ellipsis in kinds:
-        return "list of text"
-    return next(names[kind] for kind in kinds if kind in names)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from msgspec.structs import replace
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -128,7 +129,7 @@ def soak(hours: float, on_sample: Callable[[Sample], None]) -> dict[str, Any]:
         for thread in threads:
             thread.start()
 
-    settings = load_settings({"port": 0}).model_copy(update={"record": None})
+    settings = replace(load_settings({"port": 0}), record=None)
     began = time.monotonic()
     try:
         asyncio.run(Daemon(settings, source, lambda: settings, on_started, lambda _: None).run())

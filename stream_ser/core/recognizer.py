@@ -41,15 +41,9 @@ class Recognizer:
     """
 
     def __init__(self, features: MfccSettings, models: ModelFacts, hop: float = 0.1, window: float = 3.0) -> None:
-        if not 0.0 < hop <= LONGEST_HOP_S:
-            raise ValueError(f"hop is {hop} s; it must be above 0 and at most {LONGEST_HOP_S}")
-        if round(hop * features.sample_rate) < 1:
-            raise ValueError(f"hop is {hop} s; it must hold a sample")
-        if window < SHORTEST_SPEECH_S:
-            raise ValueError(f"window is {window} s; it must be at least {SHORTEST_SPEECH_S}")
         self.sample_rate = features.sample_rate
         self._models = models
-        self.buffer = HopBuffer(round(hop * self.sample_rate))
+        self.buffer = HopBuffer(_hop_length(features, hop, window))
         """The hop in progress, and counts of broken samples."""
         self._segmenter = Segmenter(features, window, models.step)
         self._decision = Decision(models.labels, hop, models.threshold)
@@ -183,6 +177,17 @@ class Recognizer:
 
     def _seconds(self, sample: int) -> float:
         return (self._origin + sample) / self.sample_rate
+
+
+def _hop_length(features: MfccSettings, hop: float, window: float) -> int:
+    """Samples of a hop, with both settings in range."""
+    if not 0.0 < hop <= LONGEST_HOP_S:
+        raise ValueError(f"hop is {hop} s; it must be above 0 and at most {LONGEST_HOP_S}")
+    if (length := round(hop * features.sample_rate)) < 1:
+        raise ValueError(f"hop is {hop} s; it must hold a sample")
+    if window < SHORTEST_SPEECH_S:
+        raise ValueError(f"window is {window} s; it must be at least {SHORTEST_SPEECH_S}")
+    return length
 
 
 def _by_label(labels: tuple[str, ...], probabilities: Probabilities) -> dict[str, float]:

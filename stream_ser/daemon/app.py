@@ -19,6 +19,7 @@ from stream_ser.audio.sources.microphone import DEFAULT_RATE_HZ, Microphone
 from stream_ser.audio.sources.source import AudioError, Source, SourceState
 from stream_ser.core.engine import Engine
 from stream_ser.core.host import EngineHost, HostedStream
+from stream_ser.daemon.memory import release_freed_memory
 from stream_ser.daemon.metrics import CONTENT_TYPE, Metrics
 from stream_ser.daemon.reload import reload
 from stream_ser.daemon.sd_notify import notify
@@ -129,6 +130,7 @@ class Daemon:
         self.source.start(self._stream.ring, lambda *change: _call_on(self._loop, self._on_source_change, *change))
         self._on_started(address, self)
         _log_start(address, self.source, self.classifier, self.state)
+        release_freed_memory()
 
         watchdog = Watchdog(host, self._stream, self.state, address, lambda: self._server.clients, self._publish_status)
         reporting = asyncio.create_task(watchdog.run())

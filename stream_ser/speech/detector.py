@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_ser.speech.silero import CHUNK, ENCODED, no_memory, speech_network
+from stream_ser.speech.silero import CHUNK, ENCODED, SpeechNetwork, no_memory, speech_network
 from stream_ser.state_rows import StateRows
 
 PEAK_LIMIT = 0.05
@@ -76,7 +76,14 @@ class VadState(StateRows):
 
 
 class VoiceActivity:
-    """Silero's network over chunks at a limited peak, and a second time over quiet ones, raised."""
+    """Silero's network over chunks at a limited peak, and a second time over quiet ones, raised.
+
+    Raises:
+        SpeechWeightsError: the weights are not where, or not what, they should be.
+    """
+
+    def __init__(self) -> None:
+        self._network = speech_network()
 
     def new_state(self, rows: int) -> VadState:
         return VadState(np.zeros((rows, CHUNK), np.float32), np.zeros(rows, np.int64), np.zeros(rows), no_memory(rows, 2))
@@ -88,7 +95,7 @@ class VoiceActivity:
             alike = np.flatnonzero(counts == count)
             chunks = _cut_chunks(state, rows[alike], samples[alike], count)
             if count:
-                for number, frames in zip(alike, _process_chunks(state, rows[alike], chunks), strict=True):
+                for number, frames in zip(alike, _process_chunks(self._network, state, rows[alike], chunks), strict=True):
                     found[number] = frames
         return found
 
@@ -103,20 +110,19 @@ def _cut_chunks(state: VadState, rows: RowIndices, samples: Samples, count: int)
     return cut.reshape(len(rows), count, CHUNK)
 
 
-def _process_chunks(state: VadState, rows: RowIndices, chunks: Samples) -> list[list[VadFrame]]:
+def _process_chunks(network: SpeechNetwork, state: VadState, rows: RowIndices, chunks: Samples) -> list[list[VadFrame]]:
     levels = 10.0 * np.log10(np.einsum("ijk,ijk->ij", chunks, chunks) / CHUNK + _POWER_FLOOR)
-    speech = _speech_probabilities(state, rows, chunks)
+    speech = _speech_probabilities(network, state, rows, chunks)
     return [list(map(VadFrame, *both)) for both in zip(speech.tolist(), levels.tolist(), strict=True)]
 
 
-def _speech_probabilities(state: VadState, rows: RowIndices, chunks: Samples) -> NDArray[np.float32]:
+def _speech_probabilities(network: SpeechNetwork, state: VadState, rows: RowIndices, chunks: Samples) -> NDArray[np.float32]:
     """``float32[stream, chunk]``."""
     peaks = _recent_peaks(state, rows, chunks)
     limits = PEAK_LIMIT / np.maximum(peaks, _POWER_FLOOR)[:, :, None]
     quiet = peaks < QUIET_PEAK
     raised = chunks[quiet] * np.minimum(QUIET_GAIN, limits[quiet])
     plain = (chunks * np.minimum(1.0, limits)).reshape(-1, CHUNK)
-    network = speech_network()
     encoded = np.zeros((2, *quiet.shape, ENCODED), np.float32)
     both = network.encode(np.concatenate((plain, raised)))
     encoded[0], encoded[1, quiet] = both[: len(plain)].reshape(encoded[0].shape), both[len(plain) :]

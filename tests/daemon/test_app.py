@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
@@ -41,6 +43,7 @@ class Scene:
         self.published: list[protocol.ServerMessage] = []
         self.received: list[protocol.ServerMessage] = []
         self.close_code: int | None = None
+        self.connected = threading.Event()
         self.addresses: asyncio.Queue[str] = asyncio.Queue()
         source = FileSource(DEMO, realtime=realtime)
         self.daemon = Daemon(settings, source, lambda: settings, self._on_started, self.published.append)
@@ -59,6 +62,7 @@ class Scene:
 
     async def _follow(self) -> None:
         async with connect(await self.addresses.get()) as client:
+            self.connected.set()
             with contextlib.suppress(ConnectionClosedError):
                 async for data in client:
                     self.received.append(protocol.decode(data))
@@ -86,11 +90,14 @@ async def test_a_file_that_is_over_ends_it(settings: Settings, caplog: pytest.Lo
 async def test_an_engine_that_fails_ends_it_with_the_error(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scene = Scene(settings, realtime=True)
+
     def step(engine: Engine) -> bool:
-        raise RuntimeError("no step")
+        if scene.connected.is_set():
+            raise RuntimeError("no step")
+        return False
 
     monkeypatch.setattr(Engine, "step", step)
-    scene = Scene(settings, realtime=True)
     with pytest.raises(RuntimeError, match="no step"):
         await scene.run()
     assert states(scene.published) == ["stopping"]
@@ -105,7 +112,7 @@ async def test_its_own_stream_that_fails_ends_it_with_the_error(
         raise RuntimeError("no samples")
 
     monkeypatch.setattr(Recorder, "on_samples", on_samples)
-    scene = Scene(settings.model_copy(update={"record": tmp_path / "recording"}), realtime=True)
+    scene = Scene(replace(settings, record=tmp_path / "recording"), realtime=True)
     with pytest.raises(RuntimeError, match="no samples"):
         await scene.run()
     assert states(scene.published) == ["stopping"]
@@ -133,7 +140,7 @@ async def test_a_recording_that_fails_is_reported_and_does_not_end_it(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "recording"
-    scene = Scene(settings.model_copy(update={"record": folder}))
+    scene = Scene(replace(settings, record=folder))
     folder.rmdir()  # before the first part is created
     await scene.run()
     statuses = [message for message in scene.published if isinstance(message, protocol.Status)]
@@ -144,7 +151,7 @@ async def test_a_recording_that_fails_is_reported_and_does_not_end_it(
 
 def test_models_and_folders_are_refused_before_anything_runs(settings: Settings, bundles: Path) -> None:
     with pytest.raises(RecordingError):
-        Scene(settings.model_copy(update={"record": Path("/proc/nowhere")}))
+        Scene(replace(settings, record=Path("/proc/nowhere")))
     (bundles / "mlp.onnx").unlink()
     with pytest.raises(BundleError):
         Scene(settings)

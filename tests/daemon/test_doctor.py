@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from stream_ser.daemon.doctor import diagnose, sound_server
 from stream_ser.daemon.settings import Settings, load_settings
@@ -36,13 +37,13 @@ def test_a_port_that_is_taken_fails(settings: Settings) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        found = failing(settings.model_copy(update={"port": port}))
+        found = failing(replace(settings, port=port))
     assert set(found) == {"port"}
     assert str(port) in found["port"]
 
 
 def test_a_file_that_is_not_there_fails(settings: Settings, tmp_path: Path) -> None:
-    found = failing(settings.model_copy(update={"input": str(tmp_path / "none.wav")}))
+    found = failing(replace(settings, input=str(tmp_path / "none.wav")))
     assert set(found) == {"source"}
     assert "none.wav" in found["source"]
 

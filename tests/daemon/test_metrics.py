@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
 
-from stream_ser.daemon.metrics import Metrics
+import pytest
+from prometheus_client import exposition
+
+from stream_ser.daemon.metrics import CONTENT_TYPE, Metrics
 from stream_ser.events import Emotion, Gap, SpeechStart
 
 pytestmark = pytest.mark.unit
@@ -23,6 +27,23 @@ def test_a_stage_has_a_time_for_each_step() -> None:
     sums = {stage: found[f'stream_ser_stage_seconds_sum{{stage="{stage}"}}'] for stage in ("frontend", "inference", "delivery")}
     assert sums == {"frontend": 0.5, "inference": 1.0, "delivery": 0.25}
     assert found['stream_ser_stage_seconds_count{stage="frontend"}'] == 2
+    within = {
+        bound: found.get(f'stream_ser_stage_seconds_bucket{{le="{bound}",stage="frontend"}}')
+        for bound in ("0.1", "0.25", "+Inf")
+    }
+    assert within == {"0.1": None, "0.25": 2.0, "+Inf": 2.0}
+
+
+def test_the_format_is_the_one_that_is_announced() -> None:
+    assert CONTENT_TYPE == exposition.CONTENT_TYPE_LATEST
+    assert b"# TYPE stream_ser_messages_dropped_total counter" in Metrics().exposition()
+    assert b"process_resident_memory_bytes" in Metrics().exposition()
+
+
+def test_counting_needs_no_library_until_it_is_read() -> None:
+    counting = "import sys; from stream_ser.daemon.metrics import Metrics; Metrics().message_sent()"
+    check = "assert 'prometheus_client' not in sys.modules; Metrics().exposition(); assert 'prometheus_client' in sys.modules"
+    subprocess.run([sys.executable, "-c", f"{counting}; {check}"], check=True)
 
 
 def test_streams_are_counted_and_those_that_failed() -> None:

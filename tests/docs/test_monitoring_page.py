@@ -15,10 +15,10 @@ PAGE = (ROOT / "docs/reference/monitoring.md").read_text()
 
 def test_every_metric_is_described() -> None:
     source = (ROOT / "stream_ser/daemon/metrics.py").read_text()
-    kinds = {name: kind for kind, name in re.findall(r'(Counter|Gauge|Histogram)\(\s*"(stream_ser_\w+)"', source)}
+    kinds = {name: kind for kind, name in re.findall(r'(Count|Gauge|Histogram)\(\s*"(stream_ser_\w+)"', source)}
     assert kinds
     for name, kind in kinds.items():
-        assert f"| `{name}{'_total' if kind == 'Counter' else ''}` |" in PAGE, f"{name} is not described"
+        assert f"| `{name}{'_total' if kind == 'Count' else ''}` |" in PAGE, f"{name} is not described"
 
 
 def test_every_log_event_is_described() -> None:
