@@ -15,12 +15,14 @@ import sys
 import tarfile
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import soundfile
+from beside_hops import HOPS, WARM_UP_HOPS
 from rich.console import Console
 from rich.table import Table
 
@@ -34,8 +36,7 @@ RESULT = ROOT / "docs/results/beside.json"
 OLDER = "921eb22"
 """The build before its parts got rooms."""
 
-ROUNDS = 5
-STREAMS = (1, 100, 400)
+ROUNDS = 3
 RATE = 16_000
 
 Figures = dict[str, float]
@@ -55,8 +56,9 @@ def main() -> None:
         trees = {"old": extract(arguments.commit, Path(folder) / "old"), "new": ROOT}
         measured: dict[str, list[Figures]] = {name: [] for name in trees}
         for number in range(arguments.rounds):
+            taken = hops(trees, signal)
             for name, tree in trees.items():
-                measured[name].append({**hops(tree, signal), **listening(tree, silence)})
+                measured[name].append({**taken[name], **listening(tree, silence)})
                 shown = ", ".join(f"{figure} {value:.3g}" for figure, value in measured[name][-1].items())
                 console.print(f"round {number + 1} of {arguments.rounds}, {name}: {shown}", soft_wrap=True)
     old, new = (medians(rounds) for rounds in measured.values())
@@ -77,15 +79,51 @@ def extract(commit: str, tree: Path) -> Path:
     return tree
 
 
-def hops(tree: Path, signal: Path) -> Figures:
-    """Milliseconds of a hop of each of :data:`STREAMS`, and of processor time for it, in a process of the build."""
-    command = [sys.executable, str(Path(__file__).with_name("beside_hops.py")), str(signal), *map(str, STREAMS)]
-    printed = subprocess.run(command, cwd=tree, env=environment(tree), stdout=subprocess.PIPE, text=True, check=True).stdout
-    answer = json.loads(printed)
-    if Path(answer["folder"]) != tree / "stream_ser":
-        raise SystemExit(f"{answer['folder']} ran instead of the build in {tree}")
-    figures: Figures = answer["figures"]
-    return figures
+def hops(trees: dict[str, Path], signal: Path) -> dict[str, Figures]:
+    """Milliseconds of a hop of each number of streams, and of processor time for it, by build.
+
+    Both builds run at once and take their hops in turn, so that whatever else the machine does meets both alike.
+    """
+    command = [sys.executable, str(Path(__file__).with_name("beside_hops.py")), str(signal), *map(str, HOPS)]
+    found: dict[str, Figures] = {name: {} for name in trees}
+    with ExitStack() as running:
+        builds = {
+            name: running.enter_context(
+                subprocess.Popen(
+                    command, cwd=tree, env=environment(tree), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for name, tree in trees.items()
+        }
+        for name, build in builds.items():
+            folder = read_line(build)
+            if Path(folder) != trees[name] / "stream_ser":
+                raise SystemExit(f"{folder} ran instead of the build in {trees[name]}")
+        for count, measured in HOPS.items():
+            times: dict[str, list[list[float]]] = {name: [] for name in builds}
+            for _ in range(WARM_UP_HOPS + measured):
+                for name, build in builds.items():
+                    times[name].append(take_hop(build))
+            for name, taken in times.items():
+                wall_ms, cpu_ms = (median(column) for column in zip(*taken[WARM_UP_HOPS:], strict=True))
+                found[name] |= {f"hop_of_{count}_ms": wall_ms, f"hop_of_{count}_cpu_ms": cpu_ms}
+    return found
+
+
+def take_hop(build: subprocess.Popen[str]) -> list[float]:
+    assert build.stdin is not None
+    build.stdin.write("\n")
+    build.stdin.flush()
+    times: list[float] = json.loads(read_line(build))
+    return times
+
+
+def read_line(build: subprocess.Popen[str]) -> str:
+    assert build.stdout is not None
+    line = build.stdout.readline()
+    if not line:
+        raise SystemExit(f"a build ended with exit code {build.wait()}")
+    return line.strip()
 
 
 def listening(tree: Path, silence: Path) -> Figures:

@@ -1,9 +1,8 @@
-"""Times hops of the build that the Python path points to; run by beside.py, once for each build and round.
+"""Takes hops of the build that the Python path points to, one for each line on standard input; run by beside.py.
 
     python beside_hops.py SIGNAL.npy COUNT...
 
-Prints JSON: the folder of the build, and by figure the median of hops in milliseconds: on the clock, and of processor time,
-which other work on the machine disturbs less.
+Prints the folder of the build, then for each hop its milliseconds, on the clock and of processor time.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,7 +31,8 @@ JOIN_HOPS = 10
 WARM_UP_HOPS = 35 + JOIN_HOPS
 """Hops before measuring: by then utterances fill the window."""
 
-HOPS_OF_ONE, HOPS_OF_MANY = 200, 25
+HOPS = {1: 400, 100: 60, 400: 30}
+"""Hops that are measured, by the number of streams."""
 
 OnEvents = Callable[[list[Any]], None]
 
@@ -80,31 +79,33 @@ class BuildBeforeRooms:
 
 
 def main() -> None:
-    """Measure each number of streams with an engine of its own."""
+    """Print the folder of the build; then, for each line on standard input, take one hop and print its times."""
     signal = np.load(sys.argv[1])
     folder = Path(stream_ser.__file__).parent
     build = ThisBuild if (folder / "core").is_dir() else BuildBeforeRooms
-    figures: dict[str, float] = {}
-    for count in sys.argv[2:]:
-        wall_ms, cpu_ms = hop_of(build(), int(count), signal)
-        figures |= {f"hop_of_{count}_ms": wall_ms, f"hop_of_{count}_cpu_ms": cpu_ms}
-    print(json.dumps({"folder": str(folder), "figures": figures}))
+    print(folder, flush=True)
+    for count in map(int, sys.argv[2:]):
+        for times in hops_of(build(), count, signal):
+            sys.stdin.readline()
+            print(json.dumps(next(times)), flush=True)
 
 
-def hop_of(build: Build, count: int, signal: NDArray[np.float32]) -> tuple[float, float]:
-    """Time of a hop of ``count`` streams that all speak, from samples to encoded messages: on the clock, and of processors."""
+def hops_of(build: Build, count: int, signal: NDArray[np.float32]) -> Iterator[Iterator[tuple[float, float]]]:
+    """Hops of ``count`` streams that all speak, from samples to encoded messages, each taken when it is asked for."""
     streams = [build.open_stream(encode) for _ in range(count)]
     shifts = np.random.default_rng(0).integers(0, len(signal), count)
-    wall_s, cpu_s = [], []
-    for number in range(WARM_UP_HOPS + (HOPS_OF_ONE if count == 1 else HOPS_OF_MANY)):
+    for number in range(WARM_UP_HOPS + HOPS[count]):
         for order, (stream, shift) in enumerate(zip(streams, shifts, strict=True)):
             if number >= order % JOIN_HOPS:
                 stream.ring.write(np.take(signal, np.arange(HOP) + shift + number * HOP, mode="wrap"))
-        start, cpu = time.perf_counter(), time.process_time()
-        build.step()
-        wall_s.append(time.perf_counter() - start)
-        cpu_s.append(time.process_time() - cpu)
-    return 1e3 * median(wall_s[WARM_UP_HOPS:]), 1e3 * median(cpu_s[WARM_UP_HOPS:])
+        yield timed(build)
+
+
+def timed(build: Build) -> Iterator[tuple[float, float]]:
+    """One hop: milliseconds on the clock, and of processor time."""
+    start, cpu = time.perf_counter(), time.process_time()
+    build.step()
+    yield 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - cpu)
 
 
 def encode(events: list[Any]) -> None:

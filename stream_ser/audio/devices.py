@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Iterator
@@ -143,6 +142,8 @@ def find_device(wanted: str | None, devices: list[Device]) -> Device:
         names = ", ".join(f"{device.number} {device.name!r}" for device in found)
         raise AudioError(f"several input devices match {wanted!r}: {names}; give more of the name, or the number")
     names_of = {device.name.lower(): device.name for device in devices}
+    import difflib  # for the message only
+
     near = difflib.get_close_matches(wanted.lower(), names_of, n=3, cutoff=0.3) or list(names_of)[:3]
     listed = ", ".join(repr(names_of[name]) for name in near)
     raise NoDeviceError(f"no input device named {wanted!r}; near it: {listed} (stream-ser devices lists all)")

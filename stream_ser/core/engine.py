@@ -25,9 +25,9 @@ from stream_ser.models.providers import ProviderChoice
 from stream_ser.models.window import Window
 from stream_ser.speech.detector import VadFrame
 
-INITIAL_ROWS = 512
-"""Streams that fit before the state must be copied to grow, which takes a good part of a second: twice what a server admits. It
-costs address space only: a row takes memory when a stream first uses it, and the lowest are used first."""
+INITIAL_ROWS = 260
+"""Streams that fit before the state must be copied to grow, which takes a good part of a second: what a server admits, and
+some. It costs address space mostly: a row takes memory when a stream first uses it, and the lowest are used first."""
 
 
 class Engine:

@@ -37,6 +37,9 @@ from stream_ser.server.auth import Access, read_token, tls
 from stream_ser.server.http import Page, Pages, json_page
 from stream_ser.server.uploads import Uploads
 
+STARTED_AFTER_S = 1.0
+"""By then the first hops have allocated what they need, and what starting left behind can be given back."""
+
 OnMessage = Callable[[protocol.ServerMessage], None]
 """Called with every published message, on the event loop."""
 
@@ -130,7 +133,7 @@ class Daemon:
         self.source.start(self._stream.ring, lambda *change: _call_on(self._loop, self._on_source_change, *change))
         self._on_started(address, self)
         _log_start(address, self.source, self.classifier, self.state)
-        release_freed_memory()
+        self._loop.call_later(STARTED_AFTER_S, release_freed_memory)
 
         watchdog = Watchdog(host, self._stream, self.state, address, lambda: self._server.clients, self._publish_status)
         reporting = asyncio.create_task(watchdog.run())

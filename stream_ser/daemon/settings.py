@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -89,6 +87,8 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
     hints, values = _hints(), {}
     for name, value in {**_from_file(), **_from_environment(), **given}.items():
         if name not in hints:
+            import difflib  # for the message only
+
             near = "".join(f", perhaps {one}" for one in difflib.get_close_matches(name, NAMES, n=1))
             raise SettingsError(f"{_origin(name, given)}: there is no setting {name}{near}; there are {', '.join(NAMES)}")
         if name == "allow_origin" and isinstance(value, str):  # in the environment a list has commas
@@ -113,8 +113,13 @@ def explain() -> list[tuple[str, str, str]]:
 
 
 def _from_file() -> dict[str, Any]:
+    text = _file_text()
+    if not text:
+        return {}
+    import tomllib  # few have the file
+
     try:
-        return tomllib.loads(_file_text())
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{CONFIG} is not valid TOML: {error}; correct it") from error
 
