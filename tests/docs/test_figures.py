@@ -124,3 +124,15 @@ def test_many_clients() -> None:
     assert f"after the first (p99 {many['p99']}), and none misses a message" in page
     assert fan_out["subscribers"]["replaced"] == 0
     assert f"p99 {beside['p99']} ms beside them, {alone['p99']} without" in page
+
+
+def test_the_figures_beside_the_build_before() -> None:
+    beside, page = result("beside"), (ROOT / "docs/explanation/performance.md").read_text()
+    for row, name in (
+        ("a hop of 1 stream", "hop_of_1_ms"),
+        ("a hop of 100 streams", "hop_of_100_ms"),
+        ("a hop of 400 streams", "hop_of_400_ms"),
+        ("from start to ready", "ready_s"),
+    ):
+        assert f"| {row} | {beside['ratio'][name]:.2f} |" in page
+    assert f"| memory | {beside['new']['rss_mb']:.1f} MB instead of {beside['old']['rss_mb']:.1f} |" in page
