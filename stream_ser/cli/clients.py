@@ -33,7 +33,7 @@ def watch(
     from stream_ser.outputs.console import LabelView
     from stream_ser.server.auth import read_token
 
-    console = Console()
+    console = Console(emoji=False)  # a colon in a name is a colon
     with LabelView(console) as view:
         try:
             for message in Client(url, token=read_token(token_file, "localhost"), reconnect=False):

@@ -16,4 +16,4 @@ def devices() -> None:
     for device in found:
         number = f"{device.number}{'*' if device.is_default else ''}"
         table.add_row(number, device.name, device.host_api, str(device.channels), f"{device.sample_rate} Hz")
-    Console().print(table)
+    Console(emoji=False).print(table)  # a colon in a name is a colon

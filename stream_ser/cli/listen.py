@@ -85,7 +85,7 @@ def _run_with_labels(settings: Settings, flags: dict[str, object]) -> None:
     from stream_ser.daemon.settings import load_settings
     from stream_ser.outputs.console import LabelView
 
-    console = Console()
+    console = Console(emoji=False)  # a colon in a name is a colon
 
     def on_started(address: str, daemon: Daemon) -> None:
         _print_start(console, address, daemon, settings)

@@ -89,6 +89,14 @@ def test_fast_and_realtime_give_the_same_labels() -> None:
     assert finals("--fast") == finals("--realtime") != []
 
 
+def test_a_name_with_colons_is_printed_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a :warning: sign.wav"
+    soundfile.write(file, silence(0.5), RATE)
+    with Command("listen", "--input", str(file), "--fast", "--port", "0", "--provider", "cpu") as command:
+        assert command.wait() == 0, command.errors
+    assert f"Listening to {file.name} at {RATE} Hz." in command.output
+
+
 def test_no_label_is_written_into_a_journal() -> None:
     with Command(*DEMO, "--fast", env={"JOURNAL_STREAM": "8:1"}) as command:
         assert command.wait() == 0
